@@ -1,0 +1,70 @@
+"""Events as they travel: before they are stored, and for ever after.
+
+A store keeps type words, bytes, tags and metadata. It knows no classes.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since 1970 (UTC) of an aware ``moment``: how times are stored."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The aware UTC moment of ``micros``."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event on its way into a store."""
+
+    type: str
+    data: bytes
+    stream: str = ""
+    """The stream it belongs to; empty: to none, it is found by its type and tags alone."""
+    tags: tuple[str, ...] = ()
+    metadata: bytes = b"{}"
+    """A flat JSON object."""
+    micros: int = 0
+    """When it happened, in microseconds since 1970 (UTC)."""
+
+
+class Recorded(msgspec.Struct, frozen=True, gc=False):
+    """An event as a store keeps it. It never changes again."""
+
+    position: int
+    """Its place in the whole log: the first is 1 or more, always grows, may skip."""
+    stream: str
+    version: int
+    """Its place in its stream: the first is 1. 0 if it belongs to no stream."""
+    type: str
+    data: bytes
+    tags: tuple[str, ...]
+    metadata: bytes
+    micros: int
+    commit_id: str
+    """The commit that it came with."""
+    ordinal: int
+    """Its place in that commit: the first is 0."""
+
+    @property
+    def id(self) -> str:
+        """Its identity everywhere, derived from the commit: ``<commit id>.<ordinal>``."""
+        return f"{self.commit_id}.{self.ordinal}"
+
+    @property
+    def time(self) -> datetime:
+        """When it happened, an aware UTC moment."""
+        return from_micros(self.micros)
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """Its metadata as a mapping: who, by which command, and what caused it."""
+        return msgspec.json.decode(self.metadata, type=dict[str, str])

@@ -1,0 +1,149 @@
+"""Every error that whence raises on purpose.
+
+WhenceError
+├── WiringError            the application is put together wrongly; raised at start
+├── Refused                a command was turned away; nothing was stored
+│   ├── Invalid            the message is malformed, whatever the state (``.fields``)
+│   ├── Forbidden          this person may not do this
+│   └── Rejected           the domain says no
+├── Conflict               others were faster, or the caller had not seen the latest
+├── Unknown                a commit's outcome could not be learnt
+├── Behind                 a read model has not yet seen what the reader asked for
+├── NotFound               there is no such row, stream or version
+├── CodecError             stored bytes that this program cannot read
+│   ├── UnknownType        no class is registered for a stored type name
+│   └── Undecodable        the payload does not fit the class
+└── StoreError             the database failed; the driver's error is the cause
+    ├── ForeignStore       the file or database is not a whence store
+    ├── NewerSchema        written by a later version of whence
+    ├── DamagedStore       the file is truncated or corrupt
+    ├── ReadOnlyStore      no right to write
+    ├── StoreFull          no room to write
+    └── StoreBusy          somebody else holds the write lock for too long
+"""
+
+from collections.abc import Mapping, Sequence
+
+from whence.envelope import Recorded
+
+
+class WhenceError(Exception):
+    """Base of all errors that whence raises on purpose."""
+
+
+class WiringError(WhenceError):
+    """The application is put together wrongly. Raised at start, never per message."""
+
+
+class Refused(WhenceError):
+    """A command was turned away. Nothing was stored."""
+
+
+class Invalid(Refused):
+    """The message is malformed. ``fields`` maps every bad field to what is wrong with it."""
+
+    def __init__(self, message: str, fields: Mapping[str, str]) -> None:
+        details = "; ".join(f"{name}: {problem}" for name, problem in fields.items())
+        super().__init__(f"{message} is not valid: {details}")
+        self.fields: dict[str, str] = dict(fields)
+
+
+class Forbidden(Refused):
+    """This person may not do this."""
+
+
+class Rejected(Refused):
+    """The domain says no, in its own words. Applications may subclass this."""
+
+
+class Conflict(WhenceError):
+    """Others were faster, or the caller had not seen the latest.
+
+    ``expected`` and ``actual`` map each stream that moved to its versions (0: not there yet).
+    ``events`` are those that came in between, or that matched the query of the condition.
+    """
+
+    def __init__(
+        self,
+        expected: Mapping[str, int],
+        actual: Mapping[str, int],
+        events: Sequence[Recorded] = (),
+    ) -> None:
+        moved = [f"{stream} is at version {actual[stream]}, not {expected[stream]}"
+                 for stream in expected if actual.get(stream) != expected[stream]]
+        if not moved:
+            moved = [f"{len(events)} event(s) match the condition"]
+        between = "".join(f"\n  {e.stream} {e.version}: {e.type}" for e in events[:10])
+        super().__init__("; ".join(moved) + (f"; meanwhile:{between}" if between else ""))
+        self.expected: dict[str, int] = dict(expected)
+        self.actual: dict[str, int] = dict(actual)
+        self.events: tuple[Recorded, ...] = tuple(events)
+
+
+class Unknown(WhenceError):
+    """Whether the commit was stored could not be learnt. Ask again with the same id."""
+
+    def __init__(self, commit_id: str, reason: str = "the store went away while committing") -> None:
+        super().__init__(
+            f"the outcome of commit {commit_id} is unknown: {reason}."
+            " Send the same command with the same id again: it is applied at most once"
+        )
+        self.commit_id: str = commit_id
+
+
+class Behind(WhenceError):
+    """A read model has not yet seen what the reader asked for."""
+
+    def __init__(self, model: str, wanted: int, reached: int, waited: float) -> None:
+        super().__init__(
+            f"{model} has reached position {reached}, not yet {wanted}"
+            f" ({wanted - reached} behind) after {waited:.1f} s."
+            " Is something running its projection (async with app, or whence worker)?"
+        )
+        self.model: str = model
+        self.wanted: int = wanted
+        self.reached: int = reached
+
+
+class NotFound(WhenceError):
+    """There is no such row, stream or version."""
+
+
+class CodecError(WhenceError):
+    """Stored bytes that this program cannot read."""
+
+
+class UnknownType(CodecError):
+    """No class is registered for a stored type name."""
+
+
+class Undecodable(CodecError):
+    """A stored payload does not fit its class."""
+
+
+class StoreError(WhenceError):
+    """The database failed. The driver's error is the cause."""
+
+
+class ForeignStore(StoreError):
+    """The file or database is not a whence store."""
+
+
+class NewerSchema(StoreError):
+    """The store was written by a later version of whence."""
+
+
+class DamagedStore(StoreError):
+    """The store is truncated or corrupt."""
+
+
+class ReadOnlyStore(StoreError):
+    """There is no right to write to the store."""
+
+
+class StoreFull(StoreError):
+    """There is no room to write."""
+
+
+class StoreBusy(StoreError):
+    """Somebody else holds the store's write lock for too long."""

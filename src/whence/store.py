@@ -1,0 +1,177 @@
+"""What every event store promises.
+
+`whence.testing.conformance` says the same in tests: a backend is right when they pass.
+
+Numbers. A stream's *version* is the number of events in it, so 0 means "not there yet".
+A *position* is a place in the whole log: it starts at 1 or more, always grows, may skip.
+
+Order. No event ever becomes visible behind a reader: whoever has read up to position p
+has read everything at or before p, for ever.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from whence.envelope import NewEvent, Recorded
+from whence.errors import Conflict, Unknown
+
+_NOTHING: Mapping[str, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One way for an event to match: any of ``types``, all of ``tags``, in ``stream``,
+    from ``commit_id``. What is left out does not matter, but something must be given.
+    """
+
+    types: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+    stream: str | None = None
+    commit_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.types or self.tags or self.stream or self.commit_id):
+            raise ValueError("an empty item would match everything: say ALL if you mean it")
+
+    def matches(self, event: Recorded) -> bool:
+        """Whether ``event`` is one of these."""
+        return (
+            (not self.types or event.type in self.types)
+            and self.tags.issubset(event.tags)
+            and (self.stream is None or event.stream == self.stream)
+            and (self.commit_id is None or event.commit_id == self.commit_id)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Which events: those that match any of the ``items``, or all (`ALL`)."""
+
+    items: tuple[Item, ...]
+    everything: bool = False
+
+    def __post_init__(self) -> None:
+        if self.everything == bool(self.items):
+            raise ValueError("a query needs at least one item: say ALL if you mean every event")
+
+    def matches(self, event: Recorded) -> bool:
+        """Whether ``event`` is one of these."""
+        return self.everything or any(item.matches(event) for item in self.items)
+
+
+ALL = EventQuery((), everything=True)
+"""Every event there is."""
+
+
+def matching(types: Iterable[str] = (), tags: Iterable[str] = ()) -> EventQuery:
+    """Events of any of ``types`` that carry all of ``tags``. Raises ValueError for neither."""
+    return EventQuery((Item(frozenset(types), frozenset(tags)),))
+
+
+def in_stream(stream: str) -> EventQuery:
+    """The events of one stream, in the order of their versions."""
+    return EventQuery((Item(stream=stream),))
+
+
+def of_commit(commit_id: str) -> EventQuery:
+    """The events that one commit stored: how an unknown outcome is resolved."""
+    return EventQuery((Item(commit_id=commit_id),))
+
+
+def any_of(*queries: EventQuery) -> EventQuery:
+    """Events that match at least one of ``queries``."""
+    if any(query.everything for query in queries):
+        return ALL
+    items = dict.fromkeys(item for query in queries for item in query.items)
+    return EventQuery(tuple(items))
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Events to be stored together, all or none, under a condition.
+
+    ``expected`` says at which version each named stream must be; naming a stream that no
+    event goes to only checks it. Streams that are not named are appended to as they are.
+    ``unless`` names events that must not exist after the position ``after``.
+    The condition is judged on the log before this commit.
+    """
+
+    id: str
+    """Chosen by the writer. Appending the same id again returns the first outcome."""
+    events: Sequence[NewEvent]
+    expected: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+    unless: EventQuery | None = None
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.id or len(self.id) > 255:
+            raise ValueError("a commit needs an id of 1 to 255 characters")
+        if not self.events:
+            raise ValueError("a commit holds at least one event")
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The commit is stored and durable."""
+
+    position: int
+    """Of its last event."""
+    versions: Mapping[str, int]
+    """Of each stream that it wrote to, as it was right after this commit."""
+    duplicate: bool = False
+    """This id had been stored before; nothing was stored now."""
+
+
+Outcome = Appended | Conflict | Unknown
+"""What became of a commit. The two errors are returned, not raised: each commit has its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A piece of the log."""
+
+    events: Sequence[Recorded]
+    scanned: int
+    """The reader has now seen all there is up to here (backwards: down to here).
+    A checkpoint may claim this much and no more."""
+
+
+class EventStore(Protocol):
+    """An append-only log of events in streams, under one total order."""
+
+    async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
+        """Store ``commits`` in turn; each is all or nothing and has its own outcome.
+
+        Durable before it returns. Raises `StoreError` if the store failed and surely stored
+        none of the commits that have no outcome.
+        """
+        ...
+
+    def read(
+        self,
+        query: EventQuery,
+        *,
+        after: int = 0,
+        backwards: bool = False,
+        limit: int | None = None,
+    ) -> AsyncIterator[Page]:
+        """Pages of the events that match, to the end of the log as it is when the end is reached.
+
+        Oldest first, from the first event after the position ``after``. ``backwards``: newest
+        first, from the last event before ``after`` (0: from the end of the log). At most
+        ``limit`` events in all. The last page says how far the log was scanned, even if it
+        holds no event; to go on later, pass its ``scanned`` as ``after``.
+        """
+        ...
+
+    async def head(self) -> int:
+        """Position of the last event; 0 if there is none."""
+        ...
+
+    async def wait(self, after: int, timeout: float) -> None:
+        """Return when there may be events after ``after``, at the latest in ``timeout`` seconds.
+
+        A hint, never the truth.
+        """
+        ...
