@@ -2,6 +2,7 @@
 
 WhenceError
 ├── WiringError            the application is put together wrongly; raised at start
+├── ChangedState           a decision tried to change state; only an @evolve may
 ├── Refused                a command was turned away; nothing was stored
 │   ├── Invalid            the message is malformed, whatever the state (``.fields``)
 │   ├── Forbidden          this person may not do this
@@ -35,6 +36,16 @@ class WiringError(WhenceError):
     """The application is put together wrongly. Raised at start, never per message."""
 
 
+class ChangedState(WhenceError):
+    """A decision tried to change state; only an @evolve may."""
+
+    def __init__(self, model: str, attribute: str) -> None:
+        super().__init__(
+            f"a @decide of {model} assigns self.{attribute}: a decision changes nothing."
+            " Yield an event, and let an @evolve of that event change it"
+        )
+
+
 class Refused(WhenceError):
     """A command was turned away. Nothing was stored."""
 
@@ -60,7 +71,8 @@ class Conflict(WhenceError):
     """Others were faster, or the caller had not seen the latest.
 
     ``expected`` and ``actual`` map each stream that moved to its versions (0: not there yet).
-    ``events`` are those that came in between, or that matched the query of the condition.
+    ``events`` are those that came in between, or that matched the query of the condition:
+    the oldest of them, at most `whence.store.MOST_CONFLICTING`.
     """
 
     def __init__(

@@ -16,6 +16,13 @@ from typing import Protocol
 from whence.envelope import NewEvent, Recorded
 from whence.errors import Conflict, Unknown
 
+PAGE_EVENTS = 1_000
+"""A page holds no more events than this."""
+MOST_CONFLICTING = 100
+"""A `Conflict` lists no more events than this: the oldest of them."""
+MOST_CHARACTERS = 500
+"""No stream, type, tag or commit id is longer than this."""
+
 _NOTHING: Mapping[str, int] = {}
 
 
@@ -95,6 +102,7 @@ class Commit:
     event goes to only checks it. Streams that are not named are appended to as they are.
     ``unless`` names events that must not exist after the position ``after``.
     The condition is judged on the log before this commit.
+    Raises ValueError for names that not every database could keep.
     """
 
     id: str
@@ -105,10 +113,28 @@ class Commit:
     after: int = 0
 
     def __post_init__(self) -> None:
-        if not self.id or len(self.id) > 255:
-            raise ValueError("a commit needs an id of 1 to 255 characters")
+        if not self.id:
+            raise ValueError("a commit needs an id")
         if not self.events:
             raise ValueError("a commit holds at least one event")
+        if "" in self.expected:
+            raise ValueError("events without a stream have no version to expect")
+        names = [self.id, *self.expected]
+        for event in self.events:
+            if not event.type:
+                raise ValueError("an event needs a type")
+            names += (event.type, event.stream, *event.tags)
+        _check_names(names)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse what some database could not keep or find again, before it is on its way."""
+    everything = "".join(names)
+    everything.encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
+    if "\0" in everything:
+        raise ValueError("a stream, type, tag or commit id may not hold a NUL character")
+    if len(everything) > MOST_CHARACTERS and max(map(len, names)) > MOST_CHARACTERS:
+        raise ValueError(f"a stream, type, tag or commit id has at most {MOST_CHARACTERS} characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +186,7 @@ class EventStore(Protocol):
 
         Oldest first, from the first event after the position ``after``. ``backwards``: newest
         first, from the last event before ``after`` (0: from the end of the log). At most
-        ``limit`` events in all. The last page says how far the log was scanned, even if it
+        ``limit`` events in all (1 or more). The last page says how far the log was scanned, even if it
         holds no event; to go on later, pass its ``scanned`` as ``after``.
         """
         ...

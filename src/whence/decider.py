@@ -1,0 +1,120 @@
+"""The whole business logic of one kind of stream, as pure functions.
+
+A `Decider` is that logic as free functions, an `Aggregate` the same as a class. The rest of
+whence sees both as a `Behaviour`: fold past events into a state, decide a command on it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from whence.errors import WiringError
+from whence.handlers import Handler, annotated, fingerprint, written_at
+
+C = TypeVar("C")
+S = TypeVar("S")
+E = TypeVar("E")
+
+Pairs = Iterable[tuple[type, type]]
+
+
+class Behaviour(Protocol[S]):
+    """How one kind of stream is folded and decided. Holds no state of its own."""
+
+    name: str
+    """The category: its streams are called ``<name>-<id>``."""
+    id_field: str
+    """The field of each of its commands that holds the id."""
+    where: str
+    """File and line, for errors."""
+    deciders: Mapping[type, Handler]
+    """Who decides each type of command."""
+    evolvers: Mapping[type, Handler]
+    """Who folds each type of event. Other events of the stream change nothing."""
+    commuting: frozenset[tuple[type, type]]
+    """Pairs of event types whose order does not matter."""
+    shape: str
+    """A hash that changes whenever a stored state may no longer mean the same."""
+
+    def initial(self, id: str) -> S:
+        """Return the state before anything has happened."""
+        ...
+
+    def fold(self, state: S, events: Iterable[object]) -> S:
+        """Return the state after ``events``, all of types in ``evolvers``. May reuse ``state``."""
+        ...
+
+    def decide(self, state: S, command: object, decided: list[object]) -> S:
+        """Add what happens to ``decided`` and return the state after it.
+
+        If it raises after adding events, ``state`` may have been changed and is of no more use.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Decider(Generic[C, S, E]):
+    """The logic of a stream as two functions: what happens, and what that means.
+
+    Neither looks at a clock, a database or the network: whatever they need arrives in the
+    command. Which commands and events they know is read from their annotations (unions).
+    The id of the stream is read from the command's field ``<name>_id``, or ``id``.
+    """
+
+    name: str
+    initial: S
+    decide: Callable[[C, S], Iterable[E]]
+    evolve: Callable[[S, E], S]
+    id: str = ""
+    commutes: Pairs = ()
+
+    def fold(self, events: Iterable[E]) -> S:
+        """Return the state after ``events``."""
+        state = deepcopy(self.initial)
+        for event in events:
+            state = self.evolve(state, event)
+        return state
+
+
+class DeciderBehaviour(Generic[S]):
+    """A `Decider` as the rest of whence sees it."""
+
+    def __init__(self, decider: Decider[Any, S, Any]) -> None:
+        self.name = decider.name
+        self.id_field = decider.id or f"{decider.name}_id"
+        self.where = written_at(decider.decide)
+        self.deciders: Mapping[type, Handler] = annotated(decider.decide, 0, "command")
+        self.evolvers: Mapping[type, Handler] = annotated(decider.evolve, 1, "event")
+        self.commuting = both_ways(decider.commutes)
+        self.shape = fingerprint(repr(decider.initial), decider.evolve)
+        self._decider = decider
+
+    def initial(self, id: str) -> S:
+        """See `Behaviour.initial`."""
+        return deepcopy(self._decider.initial)
+
+    def fold(self, state: S, events: Iterable[object]) -> S:
+        """See `Behaviour.fold`."""
+        evolve = self._decider.evolve
+        for event in events:
+            state = evolve(state, event)
+        return state
+
+    def decide(self, state: S, command: object, decided: list[object]) -> S:
+        """See `Behaviour.decide`."""
+        events = list(yielded(self._decider.decide(command, state), self.where))
+        decided += events
+        return self.fold(state, (event for event in events if type(event) in self.evolvers))
+
+
+def both_ways(pairs: Pairs) -> frozenset[tuple[type, type]]:
+    """``pairs`` and their mirror images: commuting has no direction."""
+    return frozenset(pair for one, other in pairs for pair in ((one, other), (other, one)))
+
+
+def yielded(events: Iterable[Any] | None, where: str) -> Iterable[Any]:
+    """``events`` as a decision gave them. Raises `WiringError` for None."""
+    if events is None:
+        raise WiringError(f"{where}: a decision yields events or returns a list, not None")
+    return events

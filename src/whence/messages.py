@@ -1,0 +1,197 @@
+"""The words a domain speaks: `event`, `command`, `query`, and `Tag`.
+
+Each decorator registers a stable type name for a class and leaves the class as it is; a plain
+class becomes a frozen, slotted dataclass first. Names, never import paths, are what is stored.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from types import FrameType
+from typing import Annotated, Any, Literal, TypeVar, dataclass_transform, get_args, get_origin, overload
+from typing import get_type_hints as _hints
+from weakref import WeakKeyDictionary
+
+from whence.errors import WiringError
+
+Kind = Literal["event", "command", "query"]
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """Marks an event's field as a tag: ``course_id: Annotated[str, Tag("course")]``.
+
+    The stored tag is ``course:<value>``, one per element if the field holds several. Tags are
+    not secret: ``normalise`` may hash a personal value (and fold its case) first.
+    """
+
+    name: str
+    normalise: Callable[[str], str] = str
+
+    def of(self, value: object) -> list[str]:
+        """The tags of a field that holds ``value``; none for None."""
+        if value is None:
+            return []
+        values = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
+        return [f"{self.name}:{self.normalise(str(v))}" for v in values]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a message: what a form, a check or a tag needs to know of it."""
+
+    name: str
+    type: Any
+    """As annotated, with what is in ``Annotated``."""
+    required: bool
+    tag: Tag | None = None
+
+
+@dataclass(frozen=True)
+class MessageType:
+    """What is known of a registered class: its kind, stable name, version and place."""
+
+    cls: type
+    kind: Kind
+    name: str
+    version: int
+    where: str
+    """File and line of the class."""
+
+    @property
+    def word(self) -> str:
+        """How this version is called in a store: the name, from version 2 on ``name@2``."""
+        return word(self.name, self.version)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of this and all earlier versions, which this class can be asked to read."""
+        return tuple(word(self.name, v) for v in range(1, self.version + 1))
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields in their order. Raises `WiringError` if an annotation has no meaning."""
+        try:
+            hints = _hints(self.cls, include_extras=True)
+        except NameError as error:
+            raise WiringError(
+                f"{self.where}: an annotation of {self.cls.__name__} names {error.name!r},"
+                " which is not defined in its module"
+            ) from error
+        return tuple(
+            Field(name, hints[name], required, _tag(hints[name]))
+            for name, required in _names(self.cls)
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.cls.__name__} ({self.where})"
+
+
+def word(name: str, version: int) -> str:
+    """How version ``version`` of the type ``name`` is called in a store."""
+    return name if version == 1 else f"{name}@{version}"
+
+
+@overload
+@dataclass_transform(frozen_default=True)
+def event(cls: type[_T], /) -> type[_T]: ...
+@overload
+@dataclass_transform(frozen_default=True)
+def event(name: str | None = None, /, *, version: int = 1) -> Callable[[type[_T]], type[_T]]: ...
+def event(first: Any = None, /, *, version: int = 1) -> Any:
+    """Make a class an event: something that happened, in the past tense, kept for ever."""
+    return _register("event", first, version)
+
+
+@overload
+@dataclass_transform(frozen_default=True)
+def command(cls: type[_T], /) -> type[_T]: ...
+@overload
+@dataclass_transform(frozen_default=True)
+def command(name: str | None = None, /, *, version: int = 1) -> Callable[[type[_T]], type[_T]]: ...
+def command(first: Any = None, /, *, version: int = 1) -> Any:
+    """Make a class a command: a person's task, which the domain may refuse."""
+    return _register("command", first, version)
+
+
+@overload
+@dataclass_transform(frozen_default=True)
+def query(cls: type[_T], /) -> type[_T]: ...
+@overload
+@dataclass_transform(frozen_default=True)
+def query(name: str | None = None, /, *, version: int = 1) -> Callable[[type[_T]], type[_T]]: ...
+def query(first: Any = None, /, *, version: int = 1) -> Any:
+    """Make a class a query: a question that read models answer."""
+    return _register("query", first, version)
+
+
+_registered: WeakKeyDictionary[type, MessageType] = WeakKeyDictionary()
+
+
+def registered(cls: type) -> MessageType | None:
+    """What is known of ``cls``; None if it is no message."""
+    return _registered.get(cls)
+
+
+def describe(cls: type, kind: Kind | None = None) -> MessageType:
+    """What is known of ``cls``. Raises `WiringError` unless it is a message (of that kind)."""
+    found = _registered.get(cls)
+    if found is None:
+        wanted = f"@{kind}" if kind else "@event, @command or @query"
+        raise WiringError(f"{place(cls)} is not a message: decorate it with {wanted}")
+    if kind is not None and found.kind != kind:
+        raise WiringError(f"{found} is used as a {kind}: decorate it with @{kind}")
+    return found
+
+
+def place(cls: type) -> str:
+    """A class and where it was written, as errors name it."""
+    found = _registered.get(cls)
+    return f"{cls.__qualname__} ({found.where if found else cls.__module__})"
+
+
+def line_of(frame: FrameType) -> str:
+    """File and line of ``frame``, as errors name a place."""
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _register(kind: Kind, first: Any, version: int) -> Any:
+    where = line_of(sys._getframe(2))  # pyright: ignore[reportPrivateUsage]
+    if version < 1:
+        raise WiringError(f"{where}: versions count from 1, not {version}")
+
+    def decorate(cls: type, name: str | None) -> type:
+        made = cls if _is_made(cls) else dataclass(frozen=True, slots=True)(cls)
+        _registered[made] = MessageType(made, kind, name or cls.__name__, version, where)
+        return made
+
+    if isinstance(first, type):
+        return decorate(first, None)
+    if first is not None and not (isinstance(first, str) and first and "@" not in first):
+        raise WiringError(f"{where}: @{kind} takes a name without '@', not {first!r}")
+    return lambda cls: decorate(cls, first)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+
+def _is_made(cls: type) -> bool:
+    """Whether ``cls`` is already a dataclass, Struct, attrs class or Pydantic model."""
+    return "__dataclass_fields__" in cls.__dict__ or any(
+        hasattr(cls, mark) for mark in ("__struct_fields__", "__attrs_attrs__", "model_fields")
+    )
+
+
+def _names(cls: Any) -> list[tuple[str, bool]]:
+    """Names of the fields of ``cls``, and whether each must be given."""
+    if hasattr(cls, "model_fields"):
+        return [(name, field.is_required()) for name, field in cls.model_fields.items()]
+    parameters = inspect.signature(cls).parameters.values()
+    return [(p.name, p.default is p.empty) for p in parameters]
+
+
+def _tag(hint: Any) -> Tag | None:
+    if get_origin(hint) is Annotated:
+        return next((mark for mark in get_args(hint)[1:] if isinstance(mark, Tag)), None)
+    return None
