@@ -134,7 +134,9 @@ def _check_names(names: Sequence[str]) -> None:
     if "\0" in everything:
         raise ValueError("a stream, type, tag or commit id may not hold a NUL character")
     if len(everything) > MOST_CHARACTERS and max(map(len, names)) > MOST_CHARACTERS:
-        raise ValueError(f"a stream, type, tag or commit id has at most {MOST_CHARACTERS} characters")
+        raise ValueError(
+            f"a stream, type, tag or commit id has at most {MOST_CHARACTERS} characters"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +188,8 @@ class EventStore(Protocol):
 
         Oldest first, from the first event after the position ``after``. ``backwards``: newest
         first, from the last event before ``after`` (0: from the end of the log). At most
-        ``limit`` events in all (1 or more). The last page says how far the log was scanned, even if it
-        holds no event; to go on later, pass its ``scanned`` as ``after``.
+        ``limit`` events in all, which is 1 or more. The last page says how far the log was
+        scanned, even if it holds no event; to go on later, pass its ``scanned`` as ``after``.
         """
         ...
 

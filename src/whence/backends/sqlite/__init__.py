@@ -1,0 +1,5 @@
+"""Everything that whence keeps in SQLite."""
+
+from whence.backends.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore"]

@@ -1,0 +1,226 @@
+"""Many commits in one transaction, each judged alone before anything is written.
+
+Everything here runs in the writer's thread. Every call of the driver lets go of the
+interpreter lock and must win it back, so a batch makes few calls, however large it is.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import msgspec
+
+from whence.backends.sqlite import selecting
+from whence.backends.sqlite.selecting import Row
+from whence.envelope import Recorded
+from whence.errors import Conflict
+from whence.store import MOST_CONFLICTING, Appended, Commit, EventQuery, Outcome
+
+_MOST_VERSIONS = 100_000
+_MOST_ROWS = 128  # in one insert; SQLite takes 32,766 values
+_encode_tags = msgspec.json.Encoder().encode
+
+
+class Appender:
+    """Owns the writing connection and remembers what it wrote, while nobody else writes."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._seen = -1  # of other connections' changes
+        self._head = 0
+        self._versions: dict[str, int] = {}
+
+    @property
+    def head(self) -> int:
+        """Position of the last event, as far as this appender knows."""
+        return self._head
+
+    def append(self, commits: Sequence[Commit]) -> list[Outcome]:
+        """Store them in one transaction. What the driver raises is for the caller to explain."""
+        try:
+            return self._transaction(commits, look_up=False)
+        except sqlite3.IntegrityError:  # an id was there before; this is rare, so see which
+            return self._transaction(commits, look_up=True)
+
+    def first_outcome(self, commit_id: str) -> Appended | None:
+        """What became of ``commit_id`` when it was stored; None if it never was."""
+        found = self._connection.execute(
+            "select position from events where ordinal = 0 and commit_id = ?", (commit_id,)
+        ).fetchone()
+        if found is None:
+            return None
+        versions: dict[str, int] = {}
+        position = 0
+        for stream, version, at, commit in self._connection.execute(
+            "select stream, version, position, commit_id from events where position >= ?"
+            " order by position",
+            found,
+        ):
+            if commit != commit_id:
+                break
+            position = at
+            if stream:
+                versions[stream] = version
+        return Appended(position, versions, duplicate=True)
+
+    def _transaction(self, commits: Sequence[Commit], *, look_up: bool) -> list[Outcome]:
+        self._connection.execute("begin immediate")
+        try:
+            self._refresh(commits)
+            batch = _Batch(self, self._connection, self._head, self._versions)
+            outcomes = [batch.judge(commit, look_up=look_up) for commit in commits]
+            batch.insert()
+            self._connection.execute("commit")
+        except BaseException:
+            self._seen = -1
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
+            raise
+        self._head = batch.head
+        return outcomes
+
+    def _refresh(self, commits: Sequence[Commit]) -> None:
+        """Know the head, and the versions of all streams that ``commits`` name."""
+        (seen,) = self._connection.execute("pragma data_version").fetchone()
+        if seen != self._seen:
+            self._versions.clear()
+            self._head = selecting.head(self._connection)
+            self._seen = seen
+        elif len(self._versions) > _MOST_VERSIONS:
+            self._versions.clear()
+        named = {event.stream for commit in commits for event in commit.events}
+        named.update(*[commit.expected for commit in commits if commit.expected])
+        unknown = named.difference(self._versions, ("",))
+        if unknown:
+            self._versions.update(
+                self._connection.execute(
+                    "select value, coalesce((select version from events"
+                    " where stream = value and version > 0 order by version desc limit 1), 0)"
+                    " from json_each(?)",
+                    (json.dumps(list(unknown)),),
+                ).fetchall()
+            )
+
+
+class _Batch:
+    """The commits of one transaction: later ones see earlier ones."""
+
+    def __init__(
+        self,
+        appender: Appender,
+        connection: sqlite3.Connection,
+        head: int,
+        versions: dict[str, int],
+    ) -> None:
+        self.head = head
+        self._appender = appender
+        self._connection = connection
+        self._base = head
+        self._versions = versions
+        self._stored: dict[str, Appended] = {}
+        self._rows: list[Row] = []
+        self._planned: list[Recorded] = []  # the rows as events, made when somebody asks
+        self._tags: list[tuple[str, int]] = []
+
+    def judge(self, commit: Commit, *, look_up: bool) -> Outcome:
+        """Plan ``commit``, or say why not."""
+        if first := self._stored.get(commit.id):
+            return Appended(first.position, first.versions, duplicate=True)
+        if look_up and (earlier := self._appender.first_outcome(commit.id)):
+            return earlier
+        conflict = self._conflict(commit)
+        if conflict is None:
+            return self._plan(commit)
+        return self._appender.first_outcome(commit.id) or conflict
+
+    def insert(self) -> None:
+        """Write all that was planned."""
+        _insert(self._connection, _INTO_EVENTS, self._rows)
+        if self._tags:
+            _insert(self._connection, _INTO_TAGS, self._tags)
+
+    def _plan(self, commit: Commit) -> Appended:
+        written: dict[str, int] = {}
+        position, versions = self.head, self._versions
+        for ordinal, event in enumerate(commit.events):
+            position += 1
+            stream, version, tags = event.stream, 0, None
+            if stream:
+                written[stream] = versions[stream] = version = versions[stream] + 1
+            if event.tags:
+                tags = _encode_tags(event.tags).decode()
+                self._tags += [(tag, position) for tag in event.tags]
+            self._rows.append(
+                (position, stream, version, event.type, event.data, tags,
+                 event.metadata, event.micros, commit.id, ordinal)
+            )  # fmt: skip
+        self.head = position
+        self._stored[commit.id] = appended = Appended(position, written)
+        return appended
+
+    def _conflict(self, commit: Commit) -> Conflict | None:
+        if commit.expected:
+            versions, expected = self._versions, commit.expected
+            moved = {name: versions[name] for name in expected if versions[name] != expected[name]}
+            if moved:
+                between = self._between(moved, {name: expected[name] for name in moved})
+                return Conflict({name: expected[name] for name in moved}, moved, between)
+        if commit.unless is not None:
+            found = self._matches(commit.unless, commit.after)
+            if found:
+                return Conflict({}, {}, found)
+        return None
+
+    def _between(self, moved: dict[str, int], expected: dict[str, int]) -> list[Recorded]:
+        events: list[Recorded] = []
+        for stream in moved:
+            events += selecting.stream_after(
+                self._connection, stream, expected[stream], MOST_CONFLICTING
+            )
+            events += [
+                event
+                for event in self._plans()
+                if event.stream == stream and event.version > expected[stream]
+            ]
+        events.sort(key=lambda event: event.position)
+        return events[:MOST_CONFLICTING]
+
+    def _matches(self, query: EventQuery, after: int) -> list[Recorded]:
+        found: list[Recorded] = []
+        if after < self._base:
+            found = selecting.first_matches(self._connection, query, after, MOST_CONFLICTING)
+        if self._rows and len(found) < MOST_CONFLICTING:
+            found += [e for e in self._plans() if e.position > after and query.matches(e)]
+        return found[:MOST_CONFLICTING]
+
+    def _plans(self) -> list[Recorded]:
+        self._planned += map(selecting.recorded, self._rows[len(self._planned) :])
+        return self._planned
+
+
+_INTO_EVENTS = (
+    "insert into events"
+    " (position, stream, version, type, data, tags, metadata, micros, commit_id, ordinal)"
+)
+_INTO_TAGS = "insert or ignore into tags (tag, position)"
+
+
+def _insert(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """In statements of a few sizes, so that each is prepared once."""
+    done = 0
+    while left := len(rows) - done:
+        size = min(_MOST_ROWS, 1 << (left.bit_length() - 1))
+        piece = rows[done : done + size]
+        connection.execute(_values(into, len(piece[0]), size), _flat(piece))
+        done += size
+
+
+def _flat(rows: Iterable[tuple[object, ...]]) -> list[object]:
+    return [value for row in rows for value in row]
+
+
+@cache
+def _values(into: str, width: int, rows: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return f"{into} values {', '.join([row] * rows)}"

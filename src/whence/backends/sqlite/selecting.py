@@ -1,0 +1,309 @@
+"""From queries to pages of events: every page is one statement that an index answers.
+
+Each item of a query becomes walks, each along one index in the order of the positions and
+no longer than a page. Their union holds the first page of the whole. A query that needs too
+many walks is answered by going through the log in windows and asking `EventQuery.matches`.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import msgspec
+
+from whence.envelope import Recorded
+from whence.store import PAGE_EVENTS, EventQuery, Item, Page
+
+_COLUMNS = "position, stream, version, type, data, tags, metadata, micros, commit_id, ordinal"
+_MOST_WALKS = 60
+_MOST_BYTES = 8_000_000
+_WINDOW = 4 * PAGE_EVENTS
+_NEVER = 2**63 - 1
+
+Row = tuple[int, str, int, str, bytes, str | None, bytes, int, str, int]
+_decode_tags = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Where a reader stands: what is left of a `read`."""
+
+    query: EventQuery
+    after: int
+    backwards: bool = False
+    limit: int | None = None
+
+    @property
+    def most(self) -> int:
+        """How many events the next page may hold."""
+        return PAGE_EVENTS if self.limit is None else min(self.limit, PAGE_EVENTS)
+
+    @property
+    def order(self) -> str:
+        """In the words of SQL."""
+        return "desc" if self.backwards else "asc"
+
+    def page(self, connection: sqlite3.Connection) -> tuple[Page, bool]:
+        """See `page`."""
+        return page(connection, self)
+
+    def beyond(self, page: Page) -> "Scan":
+        """What is left after ``page``."""
+        limit = None if self.limit is None else self.limit - len(page.events)
+        return replace(self, after=page.scanned, limit=limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """Along one index: the positions in ``table`` for which ``where`` holds."""
+
+    where: str
+    values: Sequence[object]
+    table: str = "events"
+    by: str = "position"
+
+
+def head(connection: sqlite3.Connection) -> int:
+    """Position of the last event."""
+    found = connection.execute("select max(position) from events").fetchone()[0]
+    return cast("int", found or 0)
+
+
+def page(connection: sqlite3.Connection, scan: Scan) -> tuple[Page, bool]:
+    """The next page of ``scan``, and whether it is the last.
+
+    The end of the log is taken before the rows, so that all up to it is sure to be seen.
+    """
+    end = head(connection)
+    if scan.backwards:
+        low, high = 0, min(scan.after - 1, end) if scan.after else end
+    else:
+        low, high = scan.after, end
+    if low >= high:
+        return Page((), 1 if scan.backwards else scan.after), True
+    walks = _walks(connection, scan.query, low, high)
+    if walks is None:
+        return _window(connection, scan, low, high)
+    events, cut = _fetch(_select(connection, walks, scan), scan.most)
+    if cut:
+        return Page(events, events[-1].position), len(events) == scan.limit
+    return Page(events, 1 if scan.backwards else high), True
+
+
+def first_matches(
+    connection: sqlite3.Connection, query: EventQuery, after: int, most: int
+) -> list[Recorded]:
+    """The oldest events after ``after`` that match, at most ``most``."""
+    scan = Scan(query, after, limit=most)
+    while True:
+        found, finished = page(connection, scan)
+        if found.events or finished:
+            return list(found.events)
+        scan = scan.beyond(found)
+
+
+def stream_after(
+    connection: sqlite3.Connection, stream: str, version: int, most: int
+) -> list[Recorded]:
+    """The first events of ``stream`` after ``version``, at most ``most``."""
+    rows = connection.execute(
+        f"select {_COLUMNS} from events where stream = ? and version > 0 and version > ?"
+        " order by version limit ?",
+        (stream, version, most),
+    )
+    return [recorded(row) for row in rows]
+
+
+def recorded(row: Row) -> Recorded:
+    """The event in a row of `_COLUMNS`."""
+    p, s, v, t, data, tags, m, u, c, o = row
+    return Recorded(p, s, v, t, data, () if tags is None else _decode_tags(tags), m, u, c, o)
+
+
+def _fetch(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool]:
+    """At most ``most`` events and about `_MOST_BYTES`; and whether that cut it short."""
+    events: list[Recorded] = []
+    room = _MOST_BYTES
+    for row in cursor:
+        events.append(recorded(row))
+        room -= len(row[4])
+        if len(events) == most or room < 0:
+            cursor.close()
+            return events, True
+    return events, False
+
+
+def _select(connection: sqlite3.Connection, walks: Sequence[_Walk], scan: Scan) -> sqlite3.Cursor:
+    first = walks[0]
+    if len(walks) == 1 and first.table == "events":
+        return connection.execute(
+            f"select {_COLUMNS} from events where {first.where}"
+            f" order by {first.by} {scan.order} limit ?",
+            (*first.values, scan.most),
+        )
+    union = " union ".join(
+        f"select position from (select position from {walk.table} where {walk.where}"
+        f" order by {walk.by} {scan.order} limit ?)"
+        for walk in walks
+    )
+    values = [value for walk in walks for value in (*walk.values, scan.most)]
+    return connection.execute(
+        f"select {_COLUMNS} from events where position in ({union})"
+        f" order by position {scan.order} limit ?",
+        (*values, scan.most),
+    )
+
+
+def _window(connection: sqlite3.Connection, scan: Scan, low: int, high: int) -> tuple[Page, bool]:
+    """A piece of the log, filtered here."""
+    last = high - low <= _WINDOW
+    if not last:
+        low, high = (high - _WINDOW, high) if scan.backwards else (low, low + _WINDOW)
+    cursor = connection.execute(
+        f"select {_COLUMNS} from events where position > ? and position <= ?"
+        f" order by position {scan.order}",
+        (low, high),
+    )
+    events: list[Recorded] = []
+    room = _MOST_BYTES
+    for row in cursor:
+        event = recorded(row)
+        room -= len(event.data)
+        if scan.query.matches(event):
+            events.append(event)
+        if len(events) == scan.most or room < 0:
+            cursor.close()
+            return Page(events, event.position), len(events) == scan.limit
+    return Page(events, low + 1 if scan.backwards else high), last
+
+
+def _walks(
+    connection: sqlite3.Connection, query: EventQuery, low: int, high: int
+) -> list[_Walk] | None:
+    """All that together find the query's events in (low, high]; None if they are too many."""
+    if query.everything:
+        return [_Walk("position > ? and position <= ?", (low, high))]
+    walks: list[_Walk] = []
+    for item in query.items:
+        walks += _walks_of(connection, item, low, high)
+        if len(walks) > _MOST_WALKS:
+            return None
+    return walks
+
+
+def _walks_of(connection: sqlite3.Connection, item: Item, low: int, high: int) -> Iterator[_Walk]:
+    """Along the item's stream, its commit, its rarest tag, or each of its types."""
+    if item.stream is not None:
+        yield _by_stream(connection, item, item.stream, low, high)
+    elif item.commit_id is not None:
+        yield _by_commit(connection, item, item.commit_id, low, high)
+    elif item.tags:
+        yield _by_tag(connection, item, low, high)
+    else:
+        for kind in sorted(item.types):
+            yield _Walk("type = ? and position > ? and position <= ?", (kind, low, high))
+
+
+def _by_stream(
+    connection: sqlite3.Connection, item: Item, stream: str, low: int, high: int
+) -> _Walk:
+    first = _version_at(connection, stream, low) + 1
+    last = _version_at(connection, stream, high)
+    rest, values = _rest(item)
+    return _Walk(
+        f"stream = ? and version > 0 and version between ? and ?{rest}",
+        (stream, first, last, *values),
+        by="version",
+    )
+
+
+def _version_at(connection: sqlite3.Connection, stream: str, position: int) -> int:
+    """How many events ``stream`` had when the log had reached ``position``.
+
+    Versions are dense and grow with the positions, so the place is found by halving.
+    """
+    if position == 0:
+        return 0
+    version, newest = connection.execute(
+        "select version, position from events where stream = ? and version > 0"
+        " order by version desc limit 1",
+        (stream,),
+    ).fetchone() or (0, 0)
+    if newest <= position:
+        return cast("int", version)
+    there, not_there = 0, cast("int", version)
+    while not_there - there > 1:
+        middle = (there + not_there) // 2
+        (at,) = connection.execute(
+            "select position from events where stream = ? and version > 0 and version = ?",
+            (stream, middle),
+        ).fetchone()
+        there, not_there = (middle, not_there) if at <= position else (there, middle)
+    return there
+
+
+def _by_commit(
+    connection: sqlite3.Connection, item: Item, commit_id: str, low: int, high: int
+) -> _Walk:
+    """The events of a commit lie side by side, from its first to before the next one's."""
+    first, following = connection.execute(
+        "select position, (select e.position from events e"
+        " where e.position > f.position and e.ordinal = 0 order by e.position limit 1)"
+        " from events f where f.ordinal = 0 and f.commit_id = ?",
+        (commit_id,),
+    ).fetchone() or (_NEVER, None)
+    rest, values = _rest(item)
+    ends = max(low, first - 1), min(high, (following or _NEVER) - 1)
+    return _Walk(f"position > ? and position <= ?{rest}", (*ends, *values))
+
+
+def _by_tag(connection: sqlite3.Connection, item: Item, low: int, high: int) -> _Walk:
+    """Along the rarest tag; what else the item wants is looked up for each of its events."""
+    rarest, *others = _rarest_first(connection, item.tags)
+    rest, values = "", list[object]()
+    if others:
+        rest += _ALL_TAGS.format(position="tags.position")
+        values += (json.dumps(others), len(others))
+    if item.types:
+        rest += (
+            " and exists (select 1 from events where events.position = tags.position"
+            " and +type in (select value from json_each(?)))"
+        )
+        values.append(json.dumps(list(item.types)))
+    where = f"tag = ? and position > ? and position <= ?{rest}"
+    return _Walk(where, (rarest, low, high, *values), table="tags")
+
+
+_ALL_TAGS = (
+    " and (select count(*) from json_each(?) wanted cross join tags other"
+    " on other.tag = wanted.value and other.position = {position}) = ?"
+)
+
+
+def _rarest_first(connection: sqlite3.Connection, tags: frozenset[str]) -> list[str]:
+    """By how many events carry them, counted up to a page."""
+    if len(tags) == 1:
+        return list(tags)
+    counted = connection.execute(
+        "select value, (select count(*) from (select 1 from tags where tag = value limit ?))"
+        " as number from json_each(?) order by number, value",
+        (PAGE_EVENTS, json.dumps(list(tags))),
+    )
+    return [tag for tag, _ in counted]
+
+
+def _rest(item: Item) -> tuple[str, list[object]]:
+    """What a walk by stream or commit still has to check of each event."""
+    rest, values = "", list[object]()
+    if item.types:
+        rest += " and +type in (select value from json_each(?))"
+        values.append(json.dumps(list(item.types)))
+    if item.tags:
+        rest += _ALL_TAGS.format(position="events.position")
+        values += (json.dumps(list(item.tags)), len(item.tags))
+    if item.commit_id is not None:
+        rest += " and +commit_id = ?"
+        values.append(item.commit_id)
+    return rest, values
