@@ -19,8 +19,11 @@ Class attributes are its state before anything has happened::
 import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from functools import cached_property
 from inspect import get_annotations
-from typing import Any, ClassVar, Generic, NoReturn, TypeVar
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar, get_type_hints
+
+from msgspec import UNSET, UnsetType, defstruct
 
 from whence.decider import Pairs, both_ways, yielded
 from whence.errors import ChangedState, WiringError
@@ -37,7 +40,8 @@ class Aggregate:
 
     ``class Account(Aggregate)`` lives in streams ``account-<id>``; the id is read from the
     commands' field ``account_id``. ``class Account(Aggregate, id="number", category="acct")``
-    names others. ``commutes`` lists pairs of event types whose order does not matter.
+    names others. ``commutes`` lists pairs of event types whose order does not matter;
+    ``snapshot_every`` saves the state whenever so many events have been added (0: never).
     """
 
     id: str
@@ -48,14 +52,20 @@ class Aggregate:
     __behaviour__: ClassVar["AggregateBehaviour[Any]"]
 
     def __init_subclass__(
-        cls, *, id: str = "", category: str = "", commutes: Pairs = (), **options: Any
+        cls,
+        *,
+        id: str = "",
+        category: str = "",
+        commutes: Pairs = (),
+        snapshot_every: int = 0,
+        **options: Any,
     ) -> None:
         super().__init_subclass__(**options)
         if "__looking__" in cls.__dict__:
             return
         for taken in {"id", "version", "__slots__"} & cls.__dict__.keys():
             raise WiringError(f"{place(cls)}: {taken!r} is whence's own; call yours otherwise")
-        cls.__behaviour__ = AggregateBehaviour(cls, id, category, commutes)
+        cls.__behaviour__ = AggregateBehaviour(cls, id, category, commutes, snapshot_every)
 
     def __init__(self, id: str) -> None:
         self.id = id
@@ -71,7 +81,9 @@ class Aggregate:
 class AggregateBehaviour(Generic[A]):
     """An `Aggregate` class as the rest of whence sees it. See `whence.decider.Behaviour`."""
 
-    def __init__(self, cls: type[A], id: str, category: str, commutes: Pairs) -> None:
+    def __init__(
+        self, cls: type[A], id: str, category: str, commutes: Pairs, snapshot_every: int
+    ) -> None:
         inherited = getattr(cls.__bases__[0], "__behaviour__", None)
         self.name: str = category or (inherited.name if inherited else snake_case(cls.__name__))
         self.id_field: str = id or (inherited.id_field if inherited else f"{self.name}_id")
@@ -84,6 +96,7 @@ class AggregateBehaviour(Generic[A]):
             for name, value in defaults(cls).items()
             if not isinstance(value, _IMMUTABLE)
         }
+        self.snapshot_every = snapshot_every or (inherited.snapshot_every if inherited else 0)
         evolving = [handler.function for handler in self.evolvers.values()]
         self.shape: str = fingerprint(defaults(cls), _annotations(cls), *evolving)
         self._cls = cls
@@ -116,6 +129,35 @@ class AggregateBehaviour(Generic[A]):
             if evolve is not None:
                 evolve(state, event)
         return state
+
+    def mark(self, state: A, version: int) -> None:
+        """See `Behaviour.mark`."""
+        state.version = version
+
+    @cached_property
+    def state_type(self) -> Any:
+        """See `Behaviour.state_type`: the annotated types, else those of the class attributes."""
+        hints = get_type_hints(self._cls, include_extras=True)
+        names = dict.fromkeys([*defaults(self._cls), *_annotations(self._cls)])
+        fields = [(name, hints.get(name) or _guess(defaults(self._cls)[name])) for name in names]
+        return defstruct(f"{self._cls.__name__}State", [(n, t | UnsetType, UNSET) for n, t in fields])
+
+    def dump(self, state: A) -> object:
+        """See `Behaviour.dump`."""
+        return self.state_type(**state_of(state))
+
+    def restore(self, id: str, dumped: Any) -> A:
+        """See `Behaviour.restore`."""
+        state = self._cls(id)
+        for name in dumped.__struct_fields__:
+            if (value := getattr(dumped, name)) is not UNSET:
+                setattr(state, name, value)
+        return state
+
+
+def _guess(value: object) -> Any:
+    """The type of an attribute that has no annotation."""
+    return type(value) if isinstance(value, (bool, int, str, float, bytes)) else Any
 
 
 def behaviour_of(cls: type[A]) -> AggregateBehaviour[A]:

@@ -7,7 +7,7 @@ whence sees both as a `Behaviour`: fold past events into a state, decide a comma
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from whence.errors import WiringError
 from whence.handlers import Handler, annotated, fingerprint, written_at
@@ -37,6 +37,11 @@ class Behaviour(Protocol[S]):
     shape: str
     """A hash that changes whenever a stored state may no longer mean the same."""
 
+    snapshot_every: int
+    """Save a snapshot whenever so many events have been added; 0: never."""
+    state_type: Any
+    """What a snapshot holds, as a type that msgspec can write and read."""
+
     def initial(self, id: str) -> S:
         """Return the state before anything has happened."""
         ...
@@ -50,6 +55,18 @@ class Behaviour(Protocol[S]):
 
         If it raises after adding events, ``state`` may have been changed and is of no more use.
         """
+        ...
+
+    def mark(self, state: S, version: int) -> None:
+        """Tell ``state`` how many events it has seen, if it wants to know."""
+        ...
+
+    def dump(self, state: S) -> object:
+        """Return ``state`` as a ``state_type``. Raises TypeError if that cannot be."""
+        ...
+
+    def restore(self, id: str, dumped: Any) -> S:
+        """Return the state that was dumped."""
         ...
 
 
@@ -68,6 +85,7 @@ class Decider(Generic[C, S, E]):
     evolve: Callable[[S, E], S]
     id: str = ""
     commutes: Pairs = ()
+    snapshot_every: int = 0
 
     def fold(self, events: Iterable[E]) -> S:
         """Return the state after ``events``."""
@@ -88,6 +106,8 @@ class DeciderBehaviour(Generic[S]):
         self.evolvers: Mapping[type, Handler] = annotated(decider.evolve, 1, "event")
         self.commuting = both_ways(decider.commutes)
         self.shape = fingerprint(repr(decider.initial), decider.evolve)
+        self.snapshot_every = decider.snapshot_every
+        self.state_type: Any = type(decider.initial)
         self._decider = decider
 
     def initial(self, id: str) -> S:
@@ -106,6 +126,18 @@ class DeciderBehaviour(Generic[S]):
         events = list(yielded(self._decider.decide(command, state), self.where))
         decided += events
         return self.fold(state, (event for event in events if type(event) in self.evolvers))
+
+    def mark(self, state: S, version: int) -> None:
+        """See `Behaviour.mark`. The state of a `Decider` is all the user's."""
+
+    def dump(self, state: S) -> object:
+        """See `Behaviour.dump`."""
+        return state
+
+    def restore(self, id: str, dumped: Any) -> S:
+        """See `Behaviour.restore`."""
+        return cast(S, dumped)
+
 
 
 def both_ways(pairs: Pairs) -> frozenset[tuple[type, type]]:

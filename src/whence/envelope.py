@@ -5,6 +5,8 @@ A store keeps type words, bytes, tags and metadata. It knows no classes.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from os import urandom
+from time import time_ns
 
 import msgspec
 
@@ -20,6 +22,11 @@ def to_micros(moment: datetime) -> int:
 def from_micros(micros: int) -> datetime:
     """The aware UTC moment of ``micros``."""
     return _EPOCH + timedelta(microseconds=micros)
+
+
+def new_id() -> str:
+    """A new id: 32 hexadecimal digits, the milliseconds first, so that indexes stay local."""
+    return f"{time_ns() // 1_000_000:012x}{urandom(10).hex()}"
 
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):

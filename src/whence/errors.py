@@ -7,7 +7,8 @@ WhenceError
 │   ├── Invalid            the message is malformed, whatever the state (``.fields``)
 │   ├── Forbidden          this person may not do this
 │   └── Rejected           the domain says no
-├── Conflict               others were faster, or the caller had not seen the latest
+├── Conflict               others were faster; deciding again may succeed
+│   └── Stale              the sender had not seen the latest; only the sender can decide again
 ├── Unknown                a commit's outcome could not be learnt
 ├── Behind                 a read model has not yet seen what the reader asked for
 ├── NotFound               there is no such row, stream or version
@@ -68,7 +69,7 @@ class Rejected(Refused):
 
 
 class Conflict(WhenceError):
-    """Others were faster, or the caller had not seen the latest.
+    """Others were faster; deciding again may succeed.
 
     ``expected`` and ``actual`` map each stream that moved to its versions (0: not there yet).
     ``events`` are those that came in between, or that matched the query of the condition:
@@ -90,6 +91,10 @@ class Conflict(WhenceError):
         self.expected: dict[str, int] = dict(expected)
         self.actual: dict[str, int] = dict(actual)
         self.events: tuple[Recorded, ...] = tuple(events)
+
+
+class Stale(Conflict):
+    """The sender had not seen the latest; only the sender can decide again."""
 
 
 class Unknown(WhenceError):

@@ -1,1 +1,52 @@
-"""The only place that knows a database: one backend per module, strangers to one another."""
+"""The only place that knows a database. A backend is chosen by URL and imported when used."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from whence.errors import WiringError
+from whence.snapshots import Snapshots
+from whence.store import EventStore
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What one URL stands for."""
+
+    url: str
+    store: EventStore
+    snapshots: Snapshots | None
+    read_url: str
+    """Where the read models are kept, unless the application says otherwise."""
+    open: Callable[[], Awaitable[None]]
+    close: Callable[[], Awaitable[None]]
+
+
+def backend(url: str) -> Backend:
+    """The backend that ``url`` names; nothing is opened yet. Raises `WiringError` for others."""
+    scheme, separator, rest = url.partition("://")
+    if scheme == "memory":
+        return _memory(url)
+    if scheme == "sqlite" and separator and rest.startswith("/") and len(rest) > 1:
+        return _sqlite(url, rest[1:])
+    raise WiringError(
+        f"no store is called {url!r}: use memory://, sqlite:///bank.db (beside you)"
+        " or sqlite:////var/lib/bank.db (an absolute path)"
+    )
+
+
+async def _nothing() -> None:
+    """Nothing to open or close."""
+
+
+def _memory(url: str) -> Backend:
+    from whence.backends.memory import MemorySnapshots, MemoryStore
+
+    return Backend(url, MemoryStore(), MemorySnapshots(), "sqlite://", _nothing, _nothing)
+
+
+def _sqlite(url: str, path: str) -> Backend:
+    from whence.backends.sqlite import SqliteSnapshots, SqliteStore
+
+    store = SqliteStore(path)
+    beside = url.removesuffix(".db") + ".read.db"
+    return Backend(url, store, SqliteSnapshots(store), beside, store.open, store.close)

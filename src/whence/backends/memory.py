@@ -8,6 +8,7 @@ from threading import Lock
 
 from whence.envelope import Recorded
 from whence.errors import Conflict
+from whence.snapshots import Snapshot
 from whence.store import (
     MOST_CONFLICTING,
     PAGE_EVENTS,
@@ -135,3 +136,19 @@ class MemoryStore:
 def _wake(waiting: "asyncio.Future[None]") -> None:
     if not waiting.done():
         waiting.set_result(None)
+
+
+class MemorySnapshots:
+    """See `whence.snapshots.Snapshots`."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Snapshot] = {}
+
+    async def load(self, stream: str, shape: str) -> Snapshot | None:
+        """See `Snapshots.load`."""
+        found = self._kept.get(stream)
+        return found if found and found.shape == shape else None
+
+    async def save(self, stream: str, snapshot: Snapshot) -> None:
+        """See `Snapshots.save`."""
+        self._kept[stream] = snapshot

@@ -1,5 +1,6 @@
 """Everything that whence keeps in SQLite."""
 
+from whence.backends.sqlite.snapshots import SqliteSnapshots
 from whence.backends.sqlite.store import SqliteStore
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteSnapshots", "SqliteStore"]

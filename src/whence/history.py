@@ -1,0 +1,196 @@
+"""The past of one stream: what it was at any moment, what changed, and by which events."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any, Generic, TypeVar
+
+from whence.codec import Codec, to_builtins
+from whence.decider import Behaviour
+from whence.envelope import Recorded
+from whence.errors import NotFound
+from whence.repository import Repository, id_of
+from whence.store import EventStore, in_stream
+
+S = TypeVar("S")
+
+Moment = int | str | date
+"""A version, or a time: a datetime, a date (its beginning) or either as ISO 8601 text.
+Times without a zone are UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One event of a stream, typed, with where and when it happened."""
+
+    recorded: Recorded
+    event: Any
+
+    @property
+    def version(self) -> int:
+        """Its place in its stream."""
+        return self.recorded.version
+
+    @property
+    def position(self) -> int:
+        """Its place in the whole log."""
+        return self.recorded.position
+
+    @property
+    def time(self) -> datetime:
+        """When it happened."""
+        return self.recorded.time
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """By which command, who sent it, and what caused it."""
+        return self.recorded.about
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One value that differs between two moments."""
+
+    path: str
+    """Where it is in the state, as in ``lines[2].amount``."""
+    before: Any
+    """None, too, if it was not there yet."""
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Until:
+    """Where to stop reading."""
+
+    version: int | None = None
+    time: datetime | None = None
+    position: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.version, self.time, self.position).count(None) != 2:
+            raise ValueError("say exactly one of version, time and position")
+
+    def before(self, event: Recorded) -> bool:
+        """Whether the stop lies before ``event``."""
+        if self.time is not None:
+            return event.time > self.time
+        if self.position is not None:
+            return event.position > self.position
+        return event.version > (self.version or 0)
+
+
+class History(Generic[S]):
+    """The past of one stream, folded by the aggregate's own code."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        repository: Repository,
+        events: Codec,
+        behaviour: Behaviour[S],
+        id: str,
+    ) -> None:
+        self._store, self._repository, self._events = store, repository, events
+        self._behaviour, self.stream = behaviour, f"{behaviour.name}-{id}"
+
+    async def at(
+        self,
+        moment: Moment | None = None,
+        *,
+        version: int | None = None,
+        time: str | date | None = None,
+        position: int | None = None,
+    ) -> S:
+        """The state as it was at one moment: a version, a time, or a position of the log.
+
+        A plain ``moment`` is a version if it is an int, else a time. Raises `NotFound` for a
+        version that the stream has not reached.
+        """
+        until = _until(moment, version, time, position)
+        state, reached = self._behaviour.initial(id_of(self.stream)), 0
+        async for page in self._pages(until):
+            state = self._behaviour.fold(state, self._repository.typed(self._behaviour, page))
+            reached = page[-1].version
+        if until.version is not None and until.version > reached:
+            raise NotFound(f"{self.stream} has {reached} version(s), not {until.version}")
+        self._behaviour.mark(state, reached)
+        return state
+
+    async def now(self) -> S:
+        """The state as it is."""
+        return (await self._repository.load(self._behaviour, self.stream)).state  # type: ignore[no-any-return]
+
+    async def events(self, *, after: int = 0, limit: int | None = None) -> AsyncIterator[Past]:
+        """The events of the stream that come after the version ``after``, oldest first."""
+        given = 0
+        async for page in self._store.read(in_stream(self.stream)):
+            for recorded in page.events:
+                if recorded.version > after:
+                    if limit is not None and given >= limit:
+                        return
+                    given += 1
+                    yield Past(recorded, self._events.decode(recorded))
+
+    async def diff(self, before: Moment, after: Moment) -> list[Changed]:
+        """What changed in the state between two moments, each as for `at`."""
+        one, other = await self.at(before), await self.at(after)
+        return list(differences(plain_state(one), plain_state(other)))
+
+    async def _pages(self, until: _Until) -> AsyncIterator[list[Recorded]]:
+        pages = self._store.read(in_stream(self.stream), limit=until.version or None)
+        if until.version == 0:
+            return
+        async for page in pages:
+            wanted = [event for event in page.events if not until.before(event)]
+            if wanted:
+                yield wanted
+            if len(wanted) < len(page.events):
+                return
+
+
+def moment(text: str | date) -> datetime:
+    """An aware moment from a datetime, a date (its beginning) or either as ISO 8601 text.
+
+    What has no zone is UTC. Raises ValueError for other text.
+    """
+    if isinstance(text, str):
+        text = datetime.fromisoformat(text)
+    if not isinstance(text, datetime):
+        text = datetime.combine(text, time(), UTC)
+    return text if text.tzinfo else text.replace(tzinfo=UTC)
+
+
+def plain_state(state: object) -> Any:
+    """A state as JSON-like values, to print or compare; what has no such form as its repr."""
+    values = {k: v for k, v in vars(state).items()} if hasattr(state, "__dict__") else state
+    try:
+        return to_builtins(values)
+    except TypeError:
+        if isinstance(values, dict):
+            return {name: plain_state(value) for name, value in values.items()}
+        return repr(values)
+
+
+def differences(before: Any, after: Any, path: str = "") -> Iterator[Changed]:
+    """The values that differ between two JSON-like states, each with its path."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in dict.fromkeys([*before, *after]):
+            inner = f"{path}.{name}" if path else str(name)
+            yield from differences(before.get(name), after.get(name), inner)
+    elif isinstance(before, list) and isinstance(after, list):
+        for n in range(max(len(before), len(after))):
+            one = before[n] if n < len(before) else None
+            other = after[n] if n < len(after) else None
+            yield from differences(one, other, f"{path}[{n}]")
+    elif before != after:
+        yield Changed(path, before, after)
+
+
+def _until(
+    moment_: Moment | None, version: int | None, when: str | date | None, position: int | None
+) -> _Until:
+    if isinstance(moment_, int):
+        version = moment_ if version is None else version
+    elif moment_ is not None:
+        when = moment_ if when is None else when
+    return _Until(version, None if when is None else moment(when), position)

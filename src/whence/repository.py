@@ -1,0 +1,279 @@
+"""Load, decide, append: how a command reaches the stream of its aggregate.
+
+Within a process the commands of one stream take turns; between processes the store's condition
+decides. The cache is only ever a baseline: what was decided on it counts once the store has
+confirmed that nothing came in between.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from whence.bus import Context, Receipt, find_receipt
+from whence.clock import Clock
+from whence.codec import Codec, Form, unknown_type, undecodable
+from whence.decider import Behaviour
+from whence.envelope import NewEvent, Recorded, to_micros
+from whence.errors import Conflict, Invalid, Stale, Unknown
+from whence.snapshots import Snapshot, Snapshots, freeze, thaw
+from whence.store import Appended, Commit, EventStore, in_stream
+
+_log = logging.getLogger("whence")
+
+
+class Metadata(msgspec.Struct, omit_defaults=True):
+    """What is stored beside every event: by which command, who sent it, and what caused it."""
+
+    command: str
+    by: str | None = None
+    correlation: str | None = None
+    causation: str | None = None
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A state, and how far into its stream it goes."""
+
+    state: Any
+    version: int = 0
+    position: int = 0
+    """Of the last event of the stream that it has seen."""
+
+
+class Repository:
+    """Runs behaviours against an event store."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        events: Codec,
+        clock: Clock,
+        snapshots: Snapshots | None = None,
+        cached: int = 1024,
+    ) -> None:
+        self._store, self._events, self._clock = store, events, clock
+        self._snapshots, self._cached = snapshots, cached
+        self._cache: OrderedDict[str, Loaded] = OrderedDict()
+        self._turns = Turns()
+        self._encode_metadata = msgspec.json.Encoder().encode
+        self._saving: set[asyncio.Task[None]] = set()
+
+    async def load(
+        self, behaviour: Behaviour[Any], stream: str, *, snapshots: bool = True
+    ) -> Loaded:
+        """The aggregate as its stream says now: from a snapshot, if one fits, and the rest."""
+        loaded = Loaded(behaviour.initial(id_of(stream)))
+        if snapshots and behaviour.snapshot_every and self._snapshots is not None:
+            saved = await self._snapshots.load(stream, behaviour.shape)
+            if saved is not None:
+                state = thaw(behaviour, id_of(stream), saved)
+                loaded = Loaded(state, saved.version, saved.position)
+        await self.catch_up(behaviour, stream, loaded)
+        return loaded
+
+    async def catch_up(self, behaviour: Behaviour[Any], stream: str, loaded: Loaded) -> bool:
+        """Fold what the stream holds beyond ``loaded`` into it; say whether there was any."""
+        before = loaded.version
+        async for page in self._store.read(in_stream(stream), after=loaded.position):
+            if page.events:
+                loaded.state = behaviour.fold(loaded.state, self.typed(behaviour, page.events))
+                loaded.version = page.events[-1].version
+                loaded.position = page.events[-1].position
+        behaviour.mark(loaded.state, loaded.version)
+        return loaded.version != before
+
+    def typed(self, behaviour: Behaviour[Any], events: Iterable[Recorded]) -> Iterator[Any]:
+        """The events that ``behaviour`` folds, as objects. Others are not even decoded."""
+        forms: dict[str, Form | None] = {}
+        for recorded in events:
+            try:
+                form = forms[recorded.type]
+            except KeyError:
+                form = forms[recorded.type] = self._form(behaviour, recorded)
+            if form is not None:
+                try:
+                    yield form.decode(recorded.data)
+                except (ValueError, TypeError) as error:
+                    raise undecodable(recorded, form, error) from error
+
+    def _form(self, behaviour: Behaviour[Any], recorded: Recorded) -> Form | None:
+        form = self._events.named(recorded.type)
+        if form is None:
+            raise unknown_type(recorded)
+        return form if form.cls in behaviour.evolvers else None
+
+    async def handle(self, behaviour: Behaviour[Any], context: Context) -> Receipt:
+        """Decide the command of ``context`` and store what happened."""
+        id = getattr(context.command, behaviour.id_field)
+        if id is None or id == "":
+            raise Invalid(context.name, {behaviour.id_field: "is empty"})
+        stream = f"{behaviour.name}-{id}"
+        await self._turns.take(stream)
+        try:
+            return await self._decide(behaviour, stream, context)
+        finally:
+            self._turns.give(stream)
+
+    async def _decide(self, behaviour: Behaviour[Any], stream: str, context: Context) -> Receipt:
+        # Taken out of the cache, not lent: if anything fails from here on, it stays out.
+        loaded = self._cache.pop(stream, None)
+        fresh = loaded is None
+        if loaded is None:
+            loaded = await self.load(behaviour, stream)
+        while True:
+            decided: list[object] = []
+            refusal: Exception | None = None
+            try:
+                loaded.state = behaviour.decide(loaded.state, context.command, decided)
+            except Exception as error:
+                refusal = error
+            if decided and refusal is None:
+                return await self._keep(behaviour, stream, loaded, decided, context)
+            if fresh:
+                break
+            # Only what is up to date may refuse, or find that there is nothing to do.
+            if decided:  # and refused: the state is half changed
+                loaded = await self.load(behaviour, stream)
+            else:
+                await self.catch_up(behaviour, stream, loaded)
+            fresh = True
+        if not decided:
+            self._remember(stream, loaded)
+        if refusal is not None:
+            raise refusal
+        return Receipt(loaded.position, {stream: loaded.version})
+
+    async def _keep(
+        self,
+        behaviour: Behaviour[Any],
+        stream: str,
+        loaded: Loaded,
+        decided: list[object],
+        context: Context,
+    ) -> Receipt:
+        """Store what was decided on ``loaded``, and remember the state for the next command."""
+        if context.version is not None and context.version != loaded.version:
+            await self._allow_stale(behaviour, stream, loaded, decided, context.version)
+        commit = self._commit(stream, loaded.version, decided, context)
+        receipt = await self._append(commit, context)
+        before, loaded.version = loaded.version, receipt.versions[stream]
+        loaded.position = receipt.position
+        if not receipt.duplicate:
+            self._remember(stream, loaded)
+            every = behaviour.snapshot_every
+            if every and loaded.version // every > before // every:
+                self._save_snapshot(behaviour, stream, loaded)
+        return receipt
+
+    async def _allow_stale(
+        self,
+        behaviour: Behaviour[Any],
+        stream: str,
+        loaded: Loaded,
+        decided: list[object],
+        seen: int,
+    ) -> None:
+        """Raise `Stale` unless all that the sender has not seen commutes with its own events."""
+        unseen: list[Recorded] = []
+        if seen < loaded.version:
+            missed = loaded.version - seen
+            pages = self._store.read(in_stream(stream), backwards=True, limit=missed)
+            unseen = [event async for page in pages for event in page.events][::-1]
+        theirs = {form.cls for event in unseen if (form := self._events.named(event.type))}
+        pairs = {(their, type(event)) for their in theirs for event in decided}
+        if seen > loaded.version or not pairs <= behaviour.commuting:
+            raise Stale({stream: seen}, {stream: loaded.version}, unseen)
+
+    def _commit(
+        self, stream: str, version: int, decided: list[object], context: Context
+    ) -> Commit:
+        about = Metadata(context.name, context.by, context.correlation, context.causation)
+        metadata, micros = self._encode_metadata(about), to_micros(self._clock.now())
+        events: list[NewEvent] = []
+        for event in decided:
+            form = self._events.form(type(event))
+            data, tags = form.encode(event), form.tags(event)
+            events.append(NewEvent(form.message.word, data, stream, tags, metadata, micros))
+        return Commit(context.id, events, {stream: version})
+
+    async def _append(self, commit: Commit, context: Context) -> Receipt:
+        outcome = (await self._store.append((commit,)))[0]
+        if isinstance(outcome, Unknown):
+            found = await find_receipt(self._store, context)
+            if found is None:
+                raise outcome
+            return found
+        if isinstance(outcome, Conflict):
+            raise outcome
+        if outcome.duplicate:
+            return await find_receipt(self._store, context) or _receipt(commit, outcome)
+        return _receipt(commit, outcome)
+
+    def _remember(self, stream: str, loaded: Loaded) -> None:
+        self._cache[stream] = loaded
+        while len(self._cache) > self._cached:
+            self._cache.popitem(last=False)
+
+    def _save_snapshot(self, behaviour: Behaviour[Any], stream: str, loaded: Loaded) -> None:
+        """Save a snapshot beside the work: it is a cache, and nobody waits for it."""
+        snapshot = freeze(behaviour, loaded.state, loaded.version, loaded.position)
+        if snapshot is not None and self._snapshots is not None:
+            task = asyncio.create_task(self._snapshots.save(stream, snapshot))
+            self._saving.add(task)
+            task.add_done_callback(self._saved)
+
+    def _saved(self, task: asyncio.Task[None]) -> None:
+        self._saving.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            _log.warning("a snapshot was not saved: %s", error)
+
+    async def close(self) -> None:
+        """Wait for what is still being saved."""
+        await asyncio.gather(*self._saving, return_exceptions=True)
+
+
+class Turns:
+    """One command at a time for each stream, in the order of arrival."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
+
+    async def take(self, stream: str) -> None:
+        """Wait until it is this caller's turn at ``stream``."""
+        queue = self._queues.get(stream)
+        if queue is None:
+            self._queues[stream] = deque()
+            return
+        turn = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give(stream)  # it was this caller's turn already
+            raise
+
+    def give(self, stream: str) -> None:
+        """Let the next one at ``stream`` go on."""
+        queue = self._queues[stream]
+        while queue:
+            turn = queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        del self._queues[stream]
+
+
+def id_of(stream: str) -> str:
+    """The id in a stream's name."""
+    return stream.partition("-")[2]
+
+
+def _receipt(commit: Commit, stored: Appended) -> Receipt:
+    ids = tuple(f"{commit.id}.{n}" for n in range(len(commit.events)))
+    return Receipt(stored.position, stored.versions, ids, stored.duplicate)
