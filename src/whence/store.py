@@ -11,9 +11,10 @@ has read everything at or before p, for ever.
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
-from whence.envelope import NewEvent, Recorded
+from whence.envelope import NewEvent, Recorded, to_micros
 from whence.errors import Conflict, Unknown
 
 PAGE_EVENTS = 1_000
@@ -24,6 +25,8 @@ MOST_CHARACTERS = 500
 """No stream, type, tag or commit id is longer than this."""
 
 _NOTHING: Mapping[str, int] = {}
+_EARLIEST = to_micros(datetime.min.replace(tzinfo=UTC))
+_LATEST = to_micros(datetime.max.replace(tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ class Commit:
         for event in self.events:
             if not event.type:
                 raise ValueError("an event needs a type")
+            if not _EARLIEST <= event.micros <= _LATEST:
+                raise ValueError(f"no date has {event.micros} microseconds since 1970")
             names += (event.type, event.stream, *event.tags)
         _check_names(names)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from whence.backends.sqlite.failures import translated
 from whence.errors import (
-    DamagedStore,
     ForeignStore,
     NewerSchema,
     ReadOnlyStore,
@@ -31,6 +30,9 @@ pragma cache_size = -16384;
 """
 
 
+_HERE = "whence.backends.sqlite"
+
+
 def connect(path: Path, *, writer: bool = False) -> sqlite3.Connection:
     """A connection for one thread: *the* one that writes, or one that only reads."""
     connection = sqlite3.connect(
@@ -46,7 +48,7 @@ def connect(path: Path, *, writer: bool = False) -> sqlite3.Connection:
 
 def migrations() -> list[str]:
     """The scripts that bring an empty file up to date, in order."""
-    scripts = files(__package__).joinpath("migrations").iterdir()
+    scripts = files(_HERE).joinpath("migrations").iterdir()
     return [s.read_text() for s in sorted(scripts, key=lambda s: s.name) if s.name[0].isdigit()]
 
 
@@ -59,8 +61,10 @@ def prepare(path: Path) -> None:
         _check_file(path)
     try:
         with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
+            connection.execute("begin")  # one snapshot: others may be at it in this moment
             _check_owner(connection, path)
             _version(connection, path, len(migrations()))
+            connection.execute("rollback")
             connection.execute("pragma journal_mode = wal")
             _migrate(connection, path)
     except sqlite3.OperationalError as error:
@@ -72,28 +76,17 @@ def prepare(path: Path) -> None:
 
 
 def _check_file(path: Path) -> None:
-    """What must be known before SQLite touches the file."""
+    """What must be known before SQLite touches the file.
+
+    The file is not opened here: closing it would drop all locks that SQLite holds on it for
+    other handles of this process. So it is SQLite that finds out what is in it.
+    """
     if path.is_dir():
         raise ForeignStore(f"{path} is a directory: give the path of a file")
     if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
         raise ReadOnlyStore(
             f"There is no right to write to {path}: whence must be able to write"
             " the file and its directory"
-        )
-    with path.open("rb") as file:
-        header = file.read(100)
-    wal = path.with_name(path.name + "-wal")
-    size = path.stat().st_size
-    if size == 0 or (wal.exists() and wal.stat().st_size):
-        return
-    if not header.startswith(b"SQLite format 3\0"):
-        raise ForeignStore(f"{path} is not a SQLite file: give another path, or move it away")
-    page_size = int.from_bytes(header[16:18], "big")
-    page_size = 65536 if page_size == 1 else page_size
-    pages = int.from_bytes(header[28:32], "big")
-    if len(header) < 100 or size < page_size * pages:
-        raise DamagedStore(
-            f"{path} is truncated: {size} bytes of {page_size * pages}. Restore it from a backup"
         )
 
 
