@@ -11,6 +11,7 @@ WhenceError
 │   └── Stale              the sender had not seen the latest; only the sender can decide again
 ├── Unknown                a commit's outcome could not be learnt
 ├── Behind                 a read model has not yet seen what the reader asked for
+├── HandlerFailed          a handler of the application raised on an event (``.position``)
 ├── NotFound               there is no such row, stream or version
 ├── CodecError             stored bytes that this program cannot read
 │   ├── UnknownType        no class is registered for a stored type name
@@ -82,8 +83,11 @@ class Conflict(WhenceError):
         actual: Mapping[str, int],
         events: Sequence[Recorded] = (),
     ) -> None:
-        moved = [f"{stream} is at version {actual[stream]}, not {expected[stream]}"
-                 for stream in expected if actual.get(stream) != expected[stream]]
+        moved = [
+            f"{stream} is at version {actual[stream]}, not {expected[stream]}"
+            for stream in expected
+            if actual.get(stream) != expected[stream]
+        ]
         if not moved:
             moved = [f"{len(events)} event(s) match the condition"]
         between = "".join(f"\n  {e.stream} {e.version}: {e.type}" for e in events[:10])
@@ -100,7 +104,9 @@ class Stale(Conflict):
 class Unknown(WhenceError):
     """Whether the commit was stored could not be learnt. Ask again with the same id."""
 
-    def __init__(self, commit_id: str, reason: str = "the store went away while committing") -> None:
+    def __init__(
+        self, commit_id: str, reason: str = "the store went away while committing"
+    ) -> None:
         super().__init__(
             f"the outcome of commit {commit_id} is unknown: {reason}."
             " Send the same command with the same id again: it is applied at most once"
@@ -120,6 +126,18 @@ class Behind(WhenceError):
         self.model: str = model
         self.wanted: int = wanted
         self.reached: int = reached
+
+
+class HandlerFailed(WhenceError):
+    """A handler of the application raised on an event. Its own error is the cause."""
+
+    def __init__(self, name: str, recorded: Recorded, error: BaseException) -> None:
+        super().__init__(
+            f"{name} cannot handle the {recorded.type!r} at position {recorded.position}"
+            f" ({recorded.stream or 'no stream'} version {recorded.version}):"
+            f" {type(error).__name__}: {error}. It waits there and tries again"
+        )
+        self.position: int = recorded.position
 
 
 class NotFound(WhenceError):

@@ -1,6 +1,6 @@
-"""`decide`, `evolve` and how a class's handlers are found by the type that they annotate.
+"""`decide`, `evolve`, `project` and how handlers are found by the type that they annotate.
 
-The same two decorators serve aggregates, read models, decision models and process managers.
+The same decorators serve aggregates, read models, decision models and process managers.
 Handlers may all be called ``_``: each is noted in its class body when it is written.
 """
 
@@ -31,6 +31,25 @@ class Handler:
     function: Callable[..., Any]
     where: str
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What a function must look like to play a role."""
+
+    takes: tuple[int, ...] = (2,)
+    says: str = "takes the state and the {kind}, nothing else"
+    pure: bool = True
+    """No clock, no chance, no I/O: it is replayed."""
+    plain: bool = True
+    """Not async."""
+
+
+_RULES: Mapping[str, _Rule] = {
+    "project": _Rule((3, 4), "takes the {kind}, a connection and, if it likes, the record", False),
+    "answer": _Rule((1, 2), "takes the {kind} and, if it likes, the application", False, False),
+}
+_FOLD = _Rule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +95,16 @@ def evolve(function: Any = None, /, *, key: str | Key | None = None) -> Any:
     return keyed
 
 
+def project(function: F, /) -> F:
+    """Let a method write the event that it annotates to a database, through a connection.
+
+    ``def _(self, event: Opened, connection: Connection)``; a fourth parameter gets the event as
+    it is recorded. All happens in the transaction that also moves the projection's checkpoint.
+    """
+    note(function, "project", sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+    return function
+
+
 def note(function: Callable[..., Any], role: str, frame: types.FrameType, **options: Any) -> None:
     """Remember in the class body ``frame`` that ``function`` plays ``role`` there."""
     body = frame.f_locals
@@ -103,9 +132,11 @@ def collect(cls: type, role: str, kind: Kind) -> dict[type, Handler]:
     return found
 
 
-def annotated(function: Callable[..., Any], place: int, kind: Kind) -> dict[type, Handler]:
+def annotated(
+    function: Callable[..., Any], place: int, kind: Kind, role: str = ""
+) -> dict[type, Handler]:
     """The types that parameter number ``place`` of a free function annotates, as handlers."""
-    noted = _Note(kind, function, written_at(function), {}, {"place": place})
+    noted = _Note(role, function, written_at(function), {}, {"place": place})
     return {handler.message: handler for handler in _handlers(noted, kind, place)}
 
 
@@ -143,26 +174,29 @@ def _add(own: dict[type, Handler], handler: Handler, cls: type, role: str) -> No
 
 def _handlers(noted: _Note, kind: Kind, place: int = 1) -> list[Handler]:
     function, where = noted.function, noted.where
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+    rule = _RULES.get(noted.role, _FOLD)
+    if rule.plain and (
+        inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    ):
         raise WiringError(f"{where}: a plain function is needed here, not an async one")
-    if found := impurity(function):
+    if rule.pure and (found := impurity(function)):
         raise WiringError(
             f"{where}: {found}. A fold must give the same result on every replay:"
             " let the command or the event carry what is needed"
         )
-    messages = _types(noted, place, kind)
+    messages = _types(noted, place, kind, rule)
     for message in messages:
         describe(message, kind)
     return [Handler(message, function, where, noted.options) for message in messages]
 
 
-def _types(noted: _Note, place: int, kind: Kind) -> list[type]:
+def _types(noted: _Note, place: int, kind: Kind, rule: _Rule) -> list[type]:
     """The classes that the parameter in ``place`` is annotated with; a union names several."""
     function, where = noted.function, noted.where
     parameters = list(inspect.signature(function).parameters.values())
     example = f"annotate it, as in `def _(self, {kind}: Some{kind.title()})`"
-    if len(parameters) != 2:
-        raise WiringError(f"{where}: takes the state and the {kind}, nothing else: {example}")
+    if len(parameters) not in rule.takes:
+        raise WiringError(f"{where}: {rule.says.format(kind=kind)}: {example}")
     name = parameters[place].name
     try:
         hint = _hints(function, localns=dict(noted.names)).get(name)
@@ -173,4 +207,3 @@ def _types(noted: _Note, place: int, kind: Kind) -> list[type]:
     if not all(isinstance(one, type) for one in found):
         raise WiringError(f"{where}: does not say which {kind} it is for: {example}")
     return cast(list[type], found)
-

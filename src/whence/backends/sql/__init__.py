@@ -1,0 +1,6 @@
+"""Read models and projections in any database that SQLAlchemy speaks."""
+
+from whence.backends.sql.database import ReadDatabase
+from whence.backends.sql.models import SqlReadModel
+
+__all__ = ["ReadDatabase", "SqlReadModel"]

@@ -1,0 +1,166 @@
+"""Which type of column holds which type of value, so that what is read equals what was written."""
+
+import unicodedata
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Date,
+    DateTime,
+    Dialect,
+    Double,
+    LargeBinary,
+    Numeric,
+    String,
+    Text,
+    Uuid,
+)
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from whence.codec import from_plain, to_json
+from whence.readmodels import Column
+
+DECIMAL = "whence_decimal"
+"""The collation that sorts text as numbers: SQLite has no exact ones."""
+
+_PLAIN: dict[type, type[TypeEngine[Any]]] = {
+    str: String,
+    int: BigInteger,
+    bool: Boolean,
+    float: Double,
+    bytes: LargeBinary,
+    date: Date,
+    UUID: Uuid,
+}
+_BOUNDED = 255
+"""MySQL needs a length for what it shall index."""
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment, read back in UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """SQLite knows no time zones: there it is text that sorts as time does."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else self.impl_instance)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """To the database."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        if value is None:
+            return None
+        return (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(UTC)
+
+
+class Exact(TypeDecorator[Decimal]):
+    """A decimal number, exact everywhere."""
+
+    impl = Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """SQLite knows floats only: there it is text that sorts as numbers do."""
+        kind = String(collation=DECIMAL) if dialect.name == "sqlite" else Numeric()
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        """To the database."""
+        return str(value) if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        """From the database."""
+        return Decimal(value) if isinstance(value, str) else value
+
+
+class OneOf(TypeDecorator[Enum]):
+    """A member of an Enum, kept as its value."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, members: type[Enum]) -> None:
+        super().__init__()
+        self.members = members
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text or a whole number, as its values are."""
+        text = all(isinstance(member.value, str) for member in self.members)
+        return dialect.type_descriptor(_bounded() if text else BigInteger())
+
+    def process_bind_param(self, value: Enum | None, dialect: Dialect) -> Any:
+        """To the database."""
+        return None if value is None else self.members(value).value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Enum | None:
+        """From the database."""
+        return None if value is None else self.members(value)
+
+
+class Json(TypeDecorator[Any]):
+    """Anything else, as JSON text."""
+
+    impl = Text
+    cache_ok = False
+
+    def __init__(self, hint: Any) -> None:
+        super().__init__()
+        self._decode = msgspec.json.Decoder(hint, dec_hook=from_plain).decode
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """To the database."""
+        return None if value is None else to_json(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """From the database."""
+        return None if value is None else self._decode(value)
+
+
+def sql_type(column: Column, *, key: bool = False) -> TypeEngine[Any]:
+    """The SQLAlchemy type that holds ``column``."""
+    scalar = column.scalar
+    if scalar is None:
+        return Json(column.hint)
+    if issubclass(scalar, Enum):
+        return OneOf(scalar)
+    if scalar is datetime:
+        return Moment()
+    if scalar is Decimal:
+        return Exact()
+    return _bounded() if scalar is str and (key or column.indexed) else _PLAIN[scalar]()
+
+
+def search_type() -> TypeEngine[Any]:
+    """The type of what `folded` makes: compared by code points, whatever the database's locale."""
+    return (
+        String()
+        .with_variant(String(collation="C"), "postgresql")
+        .with_variant(String(_BOUNDED, collation="utf8mb4_bin"), "mysql", "mariadb")
+    )
+
+
+def folded(text: str) -> str:
+    """``text`` as searches see it: without case, and with one spelling of each character."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text.casefold())
+
+
+def compare_decimals(one: str, other: str) -> int:
+    """Sort text as the numbers that it stands for."""
+    left, right = Decimal(one), Decimal(other)
+    return (left > right) - (left < right)
+
+
+def _bounded() -> TypeEngine[Any]:
+    return String().with_variant(String(_BOUNDED), "mysql", "mariadb")

@@ -1,0 +1,285 @@
+"""`ReadModel`: one row per key, folded from events, and the DTO that queries answer with.
+
+::
+
+    class Balance(ReadModel):
+        account_id: str
+        owner: Annotated[str, Index()] = ""
+        balance: int = 0
+
+        @evolve
+        def _(self, event: AccountOpened) -> None:
+            self.owner = event.owner
+
+The first field is the key. Everything else needs a value before anything has happened.
+"""
+
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from functools import cached_property
+from inspect import get_annotations
+from operator import attrgetter
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
+from typing import get_type_hints as _hints
+from uuid import UUID
+
+import msgspec
+
+from whence.aggregate import snake_case
+from whence.codec import from_plain
+from whence.errors import WiringError
+from whence.handlers import Handler, Key, collect, fingerprint
+from whence.messages import describe, place
+
+R = TypeVar("R", bound="ReadModel")
+
+SCALARS = (str, int, float, bool, bytes, datetime, date, Decimal, UUID)
+"""What has a column type of its own. Everything else is kept as JSON text."""
+
+_OWN = ("version", "whence_position")
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Marks a column that is looked up often: ``owner: Annotated[str, Index()]``.
+
+    Text with an index can also be searched by how it starts, whatever its case
+    (`whence.queries.Rows.starting_with`).
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a read model."""
+
+    name: str
+    hint: Any
+    """As annotated, without ``Annotated`` and ``None``."""
+    scalar: type[object] | None
+    """One of `SCALARS`, or an Enum; None: it is kept as JSON text."""
+    nullable: bool = False
+    indexed: bool = False
+
+    @property
+    def searchable(self) -> bool:
+        """Whether rows can be found by how its text starts."""
+        return self.indexed and self.scalar is str
+
+
+@dataclass(frozen=True)
+class ReadModelSpec(Generic[R]):
+    """What is known of a read model: its table's name, key, columns and handlers."""
+
+    cls: type[R]
+    name: str
+    key: str
+    columns: tuple[Column, ...]
+    """In the order of the class; ``version`` is not among them."""
+    evolvers: Mapping[type, Handler]
+    follows: frozenset[str] = frozenset()
+    """Categories of streams whose id is the key: the row's version is that stream's version,
+    whatever the type of its latest event."""
+
+    @property
+    def where(self) -> str:
+        """The class and where it stands, for errors."""
+        return place(self.cls)
+
+    @cached_property
+    def layout(self) -> str:
+        """A hash of the columns: a table of another layout cannot answer queries."""
+        return fingerprint(self.key, self.columns)
+
+    @cached_property
+    def shape(self) -> str:
+        """A hash of all that decides what is in the rows: if it differs, they are rebuilt."""
+        handlers = [(h.function, h.options.get("key")) for h in self.evolvers.values()]
+        words = [describe(message).words for message in self.evolvers]
+        parts = [part for pair in handlers for part in pair]
+        initial = self.cls.__struct_defaults__
+        return f"{self.layout}:{fingerprint(sorted(self.follows), words, initial, *parts)}"
+
+    @cached_property
+    def key_column(self) -> Column:
+        """The column that tells the rows apart."""
+        return self.column(self.key)
+
+    def column(self, name: str) -> Column:
+        """The column called ``name``. Raises `WiringError`, naming all, if there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        names = ", ".join(column.name for column in self.columns)
+        raise WiringError(f"{self.where} has no column {name!r}; its columns: {names}, version")
+
+
+@dataclass_transform(field_specifiers=(msgspec.field,))
+class ReadModelType(msgspec.StructMeta):
+    """The class of read model classes: checks them when they are made."""
+
+    __model__: "ReadModelSpec[Any]"
+
+    def __new__(  # noqa: D102
+        mcls,
+        class_name: str,
+        bases: tuple[type, ...],
+        body: dict[str, Any],
+        /,
+        *,
+        key: str = "",
+        name: str = "",
+        kw_only: bool = False,
+    ) -> "ReadModelType":
+        cls = super().__new__(mcls, class_name, bases, body, kw_only=kw_only)
+        if any("__notes__" in base.__dict__ for base in cls.__mro__):
+            cls.__model__ = _spec(cls, key, name or snake_case(class_name))
+        return cls
+
+
+class ReadModel(msgspec.Struct, metaclass=ReadModelType, kw_only=True):
+    """One row per key, folded from events; also the DTO that queries answer with.
+
+    ``class Balance(ReadModel, key="account_id", name="balances")`` names the key, if it is not
+    the first field, and the table, if it is not called like the class.
+    """
+
+    __model__: ClassVar[ReadModelSpec[Any]]
+
+    version: int = 0
+    """The version of the event's stream at the last event: what its reader has seen."""
+
+    def delete(self) -> None:
+        """Remove the row. Call it in an `@evolve`; a later event of the key makes a new one."""
+        self.version = 0
+
+
+def spec_of(model: type[R]) -> ReadModelSpec[R]:
+    """What is known of ``model``. Raises `WiringError` if it folds nothing."""
+    found: ReadModelSpec[R] | None = getattr(model, "__model__", None)
+    if found is None:
+        raise WiringError(
+            f"{place(model)} folds no event: give it a method"
+            " `@evolve def _(self, event: SomeEvent) -> None`"
+        )
+    return found
+
+
+def key_finder(spec: ReadModelSpec[Any], handler: Handler) -> Key:
+    """How the key, or several, is found in the event that ``handler`` folds.
+
+    Raises `WiringError` if the event has no such field.
+    """
+    key = handler.options.get("key") or spec.key
+    if not isinstance(key, str):
+        return cast(Key, key)
+    message = describe(handler.message)
+    if key not in {field.name for field in message.fields}:
+        raise WiringError(
+            f"{place(handler.message)} has no field {key!r}, so {spec.where} cannot tell which row"
+            f" it belongs to (handler at {handler.where}). Name the field, or find the keys:"
+            ' @evolve(key="other_field") or @evolve(key=lambda event: [...])'
+        )
+    return attrgetter(key)
+
+
+def _spec(cls: Any, key: str, name: str) -> ReadModelSpec[Any]:
+    fields: tuple[str, ...] = tuple(f for f in cls.__struct_fields__ if f != "version")
+    for taken in {*_OWN, "delete"} & set(get_annotations(cls)):
+        raise WiringError(f"{place(cls)}: {taken!r} is whence's own; call yours otherwise")
+    if not fields or (key and key not in fields):
+        wanted = f"a field {key!r}" if key else "a field"
+        raise WiringError(f"{place(cls)} needs {wanted} that is the key of its rows")
+    key = key or fields[0]
+    _check_defaults(cls, key)
+    hints = _annotations(cls)
+    columns = tuple(_column(cls, field, hints[field]) for field in fields)
+    spec = ReadModelSpec(cls, name, key, columns, collect(cls, "evolve", "event"))
+    if spec.key_column.scalar is None or spec.key_column.nullable:
+        raise WiringError(f"{spec.where}: the key {key!r} must be text, a number or the like")
+    for handler in spec.evolvers.values():
+        key_finder(spec, handler)
+    return spec
+
+
+def _check_defaults(cls: Any, key: str) -> None:
+    defaults: tuple[Any, ...] = cls.__struct_defaults__
+    fields: tuple[str, ...] = cls.__struct_fields__
+    given = dict(zip(fields[len(fields) - len(defaults) :], defaults, strict=True))
+    for field in fields:
+        if field != key and given.get(field, msgspec.NODEFAULT) is msgspec.NODEFAULT:
+            raise WiringError(
+                f"{place(cls)}: {field!r} needs a value before anything has happened:"
+                f" `{field}: ... = ...` (the key of its rows is {key!r})"
+            )
+
+
+def _annotations(cls: type) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    for base in cls.__mro__:
+        for noted in base.__dict__.get("__notes__", ()):
+            names |= noted.names
+    try:
+        return _hints(cls, localns=names, include_extras=True)
+    except NameError as error:
+        raise WiringError(
+            f"{place(cls)}: an annotation names {error.name!r}, which is not defined here"
+        ) from error
+
+
+def _column(cls: type, name: str, hint: Any) -> Column:
+    plain, marks, nullable = _stripped(hint)
+    scalar = _scalar(plain)
+    if scalar is None:
+        try:
+            msgspec.json.Decoder(plain, dec_hook=from_plain)
+        except TypeError as error:
+            raise WiringError(f"{place(cls)}: field {name}: {error}") from error
+    return Column(name, plain, scalar, nullable, any(isinstance(mark, Index) for mark in marks))
+
+
+def _stripped(hint: Any) -> tuple[Any, list[Any], bool]:
+    """``hint`` without what stands around it: its marks, and whether None is allowed."""
+    marks: list[Any] = []
+    nullable = False
+    while True:
+        origin, parts = get_origin(hint), get_args(hint)
+        if origin is Annotated:
+            hint, marks = parts[0], [*marks, *parts[1:]]
+        elif origin in (Union, types.UnionType) and types.NoneType in parts:
+            others = tuple(part for part in parts if part is not types.NoneType)
+            hint, nullable = Union[others], True  # noqa: UP007
+        elif hasattr(hint, "__supertype__"):  # NewType
+            hint = hint.__supertype__
+        else:
+            return hint, marks, nullable
+
+
+def _scalar(hint: Any) -> type[object] | None:
+    if get_origin(hint) is Literal:
+        return _one_of(get_args(hint))
+    if not isinstance(hint, type):
+        return None
+    if issubclass(hint, Enum):
+        return hint if _one_of([member.value for member in hint]) else None
+    return hint if hint in SCALARS else None
+
+
+def _one_of(values: Iterable[object]) -> type[object] | None:
+    """The type of ``values`` if they are all text or all whole numbers."""
+    return next((one for one in (str, int) if all(type(value) is one for value in values)), None)
