@@ -1,1 +1,43 @@
-"""Commands in, events kept, answers out."""
+"""Commands in, events kept, answers out: CQRS and event sourcing for Python.
+
+The modules, in the order in which the data flows through them:
+
+    messages → bus → repository → aggregate, decider, decisions → store → subscriptions
+    → projections → readmodels → queries
+
+What a domain module needs is here; everything else is in the module that is named after it.
+Start with the tutorial in the documentation.
+"""
+
+from whence.aggregate import Aggregate
+from whence.app import App
+from whence.bus import Receipt
+from whence.decider import Decider
+from whence.decisions import DecisionModel
+from whence.errors import Behind, Conflict, Forbidden, Invalid, Rejected, Stale, WhenceError
+from whence.handlers import decide, evolve
+from whence.messages import Tag, command, event, query
+from whence.readmodels import Index, ReadModel
+
+__all__ = [
+    "Aggregate",
+    "App",
+    "Behind",
+    "Conflict",
+    "Decider",
+    "DecisionModel",
+    "Forbidden",
+    "Index",
+    "Invalid",
+    "ReadModel",
+    "Receipt",
+    "Rejected",
+    "Stale",
+    "Tag",
+    "WhenceError",
+    "command",
+    "decide",
+    "event",
+    "evolve",
+    "query",
+]

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from time import perf_counter
-from typing import Any
+from typing import Any, TypedDict
 
 from whence.codec import Codec, Form
 from whence.errors import Conflict, Forbidden, Invalid, Stale, WiringError
@@ -57,6 +57,21 @@ class Context:
         return self.form.message.name
 
 
+class Sending(TypedDict, total=False):
+    """What the sender of a command may say beside it. All of it is optional."""
+
+    by: str
+    """Who sends it."""
+    id: str
+    """Makes it safe to repeat: what has the same id is applied at most once."""
+    version: int
+    """The version of the aggregate that the sender had seen."""
+    correlation: str
+    """Which conversation it belongs to."""
+    causation: str
+    """Which message led to it."""
+
+
 Handle = Callable[[Context], Awaitable[Receipt]]
 Step = Callable[[Context, Handle], Awaitable[Receipt]]
 Authorize = Callable[[Context], bool | None | Awaitable[bool | None]]
@@ -93,13 +108,13 @@ class Authorization:
 
     name = "authorization"
 
-    def __init__(self) -> None:
-        self.allowed: Authorize | None = None
+    def __init__(self, allowed: Authorize | None) -> None:
+        self._allowed = allowed
 
     async def __call__(self, context: Context, call_next: Handle) -> Receipt:
         """See `Step`. Raises `Forbidden` if the application answers False."""
-        if self.allowed is not None:
-            answer = self.allowed(context)
+        if self._allowed is not None:
+            answer = self._allowed(context)
             if isawaitable(answer):
                 answer = await answer
             if answer is False:
@@ -237,9 +252,10 @@ class Bus:
             raise unhandled(type(context.command))
         return await route(context)
 
-    def handles(self, command: type) -> bool:
-        """Whether ``command`` has a handler."""
-        return command in self._handlers
+    @property
+    def handled(self) -> Iterable[type]:
+        """The commands that have a handler."""
+        return self._handlers.keys()
 
 
 def unhandled(command: type) -> WiringError:

@@ -6,7 +6,7 @@ class becomes a frozen, slotted dataclass first. Names, never import paths, are 
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from types import FrameType
@@ -83,7 +83,7 @@ class MessageType:
                 " which is not defined in its module"
             ) from error
         return tuple(
-            Field(name, hints[name], required, _tag(hints[name]))
+            Field(name, hints[name], required, tag_of(hints[name]))
             for name, required in _names(self.cls)
         )
 
@@ -148,6 +148,18 @@ def describe(cls: type, kind: Kind | None = None) -> MessageType:
     return found
 
 
+def spoken_in(modules: Collection[str], kind: Kind) -> list[MessageType]:
+    """The messages of a kind that ``modules`` define at their top level, as they are now."""
+    return [
+        message
+        for message in list(_registered.values())
+        if message.kind == kind
+        and message.cls.__module__ in modules
+        and getattr(sys.modules.get(message.cls.__module__), message.cls.__name__, None)
+        is message.cls
+    ]
+
+
 def place(cls: type) -> str:
     """A class and where it was written, as errors name it."""
     found = _registered.get(cls)
@@ -191,7 +203,8 @@ def _names(cls: Any) -> list[tuple[str, bool]]:
     return [(p.name, p.default is p.empty) for p in parameters]
 
 
-def _tag(hint: Any) -> Tag | None:
+def tag_of(hint: Any) -> Tag | None:
+    """The tag that an annotation carries, if any."""
     if get_origin(hint) is Annotated:
         return next((mark for mark in get_args(hint)[1:] if isinstance(mark, Tag)), None)
     return None

@@ -12,27 +12,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
-from whence.bus import Context, Receipt, find_receipt
-from whence.clock import Clock
-from whence.codec import Codec, Form, unknown_type, undecodable
+from whence.bus import Context, Receipt
+from whence.codec import Codec, Form, undecodable, unknown_type
 from whence.decider import Behaviour
-from whence.envelope import NewEvent, Recorded, to_micros
-from whence.errors import Conflict, Invalid, Stale, Unknown
-from whence.snapshots import Snapshot, Snapshots, freeze, thaw
-from whence.store import Appended, Commit, EventStore, in_stream
+from whence.envelope import Recorded
+from whence.errors import Invalid, Stale
+from whence.recording import Recorder
+from whence.snapshots import Snapshots, freeze, thaw
+from whence.store import EventStore, in_stream
 
 _log = logging.getLogger("whence")
-
-
-class Metadata(msgspec.Struct, omit_defaults=True):
-    """What is stored beside every event: by which command, who sent it, and what caused it."""
-
-    command: str
-    by: str | None = None
-    correlation: str | None = None
-    causation: str | None = None
 
 
 @dataclass(slots=True)
@@ -52,15 +41,14 @@ class Repository:
         self,
         store: EventStore,
         events: Codec,
-        clock: Clock,
+        recorder: Recorder,
         snapshots: Snapshots | None = None,
         cached: int = 1024,
     ) -> None:
-        self._store, self._events, self._clock = store, events, clock
+        self._store, self._events, self._recorder = store, events, recorder
         self._snapshots, self._cached = snapshots, cached
         self._cache: OrderedDict[str, Loaded] = OrderedDict()
         self._turns = Turns()
-        self._encode_metadata = msgspec.json.Encoder().encode
         self._saving: set[asyncio.Task[None]] = set()
 
     async def load(
@@ -159,8 +147,8 @@ class Repository:
         """Store what was decided on ``loaded``, and remember the state for the next command."""
         if context.version is not None and context.version != loaded.version:
             await self._allow_stale(behaviour, stream, loaded, decided, context.version)
-        commit = self._commit(stream, loaded.version, decided, context)
-        receipt = await self._append(commit, context)
+        placed = [(stream, event) for event in decided]
+        receipt = await self._recorder.record(context, placed, {stream: loaded.version})
         before, loaded.version = loaded.version, receipt.versions[stream]
         loaded.position = receipt.position
         if not receipt.duplicate:
@@ -188,31 +176,6 @@ class Repository:
         pairs = {(their, type(event)) for their in theirs for event in decided}
         if seen > loaded.version or not pairs <= behaviour.commuting:
             raise Stale({stream: seen}, {stream: loaded.version}, unseen)
-
-    def _commit(
-        self, stream: str, version: int, decided: list[object], context: Context
-    ) -> Commit:
-        about = Metadata(context.name, context.by, context.correlation, context.causation)
-        metadata, micros = self._encode_metadata(about), to_micros(self._clock.now())
-        events: list[NewEvent] = []
-        for event in decided:
-            form = self._events.form(type(event))
-            data, tags = form.encode(event), form.tags(event)
-            events.append(NewEvent(form.message.word, data, stream, tags, metadata, micros))
-        return Commit(context.id, events, {stream: version})
-
-    async def _append(self, commit: Commit, context: Context) -> Receipt:
-        outcome = (await self._store.append((commit,)))[0]
-        if isinstance(outcome, Unknown):
-            found = await find_receipt(self._store, context)
-            if found is None:
-                raise outcome
-            return found
-        if isinstance(outcome, Conflict):
-            raise outcome
-        if outcome.duplicate:
-            return await find_receipt(self._store, context) or _receipt(commit, outcome)
-        return _receipt(commit, outcome)
 
     def _remember(self, stream: str, loaded: Loaded) -> None:
         self._cache[stream] = loaded
@@ -273,7 +236,3 @@ def id_of(stream: str) -> str:
     """The id in a stream's name."""
     return stream.partition("-")[2]
 
-
-def _receipt(commit: Commit, stored: Appended) -> Receipt:
-    ids = tuple(f"{commit.id}.{n}" for n in range(len(commit.events)))
-    return Receipt(stored.position, stored.versions, ids, stored.duplicate)

@@ -1,0 +1,154 @@
+"""`App`: everything of one application put together, and the verbs to use it.
+
+An `App` is a declaration; what it needs while it is open is a `Running`.
+"""
+
+import sys
+from collections.abc import Callable
+from copy import copy
+from importlib import import_module
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from whence.bus import Authorize, Step
+from whence.clock import Clock, SystemClock
+from whence.config import settings
+from whence.decisions import Decides, Decision
+from whence.errors import WhenceError, WiringError
+from whence.running import Running
+from whence.store import EventStore
+from whence.sync import SyncApp
+from whence.verbs import Verbs
+from whence.wiring import Part, Wiring
+
+D = TypeVar("D", bound=Decides)
+Q = TypeVar("Q", bound=Callable[..., Any])
+
+
+class App(Verbs):
+    """One application: aggregates and deciders that decide, read models that answer.
+
+    ``store`` is a URL or an open event store; default: the setting ``store`` (``WHENCE_STORE``),
+    else ``sqlite:///<name>.db``. ``read`` is the URL of the read models' database; default:
+    beside the store. ``authorize`` says whether the sender of a command may do it.
+    ``cached`` is how many aggregates are kept in memory. ``projecting=False`` leaves keeping the
+    read models up to date to another process. Raises `WiringError` for wrong parts.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *parts: Part,
+        store: str | EventStore | None = None,
+        read: str | None = None,
+        authorize: Authorize | None = None,
+        clock: Clock | None = None,
+        cached: int = 1024,
+        projecting: bool = True,
+    ) -> None:
+        self.name = name
+        self.wiring = Wiring()
+        for part in parts:
+            self.wiring.add(part)
+        self.clock: Clock = clock or SystemClock()
+        self.cached = cached
+        self.projecting = projecting
+        self.authorize = authorize
+        self._store, self._read = store, read
+        self._steps: list[tuple[Step, str | None, str | None]] = []
+        self._running: Running | None = None
+        self.sync = SyncApp(name, self, self)
+
+    def use(self, step: Step, *, before: str | None = None, after: str | None = None) -> Step:
+        """Put a step of your own into every command's pipeline.
+
+        Before or after a named one (timing, validation, authorization, idempotency, retry);
+        else innermost, next to the handler.
+        """
+        self._steps.append((step, before, after))
+        return step
+
+    def decides(self, function: D) -> D:
+        """Let a function decide the command that it annotates, on decision models.
+
+        See `whence.decisions`. Raises `WiringError` if its annotations do not say on what.
+        """
+        self.wiring.decisions.append(Decision.of(function))
+        return function
+
+    def answers(self, function: Q) -> Q:
+        """Let a function, plain or async, answer the query that it annotates.
+
+        It takes the query and the application: ``async def find(query: Find, app: Verbs)``.
+        """
+        self.wiring.answers.append(function)
+        return function
+
+    def using(
+        self,
+        *,
+        store: str | EventStore | None = None,
+        read: str | None = None,
+        clock: Clock | None = None,
+        projecting: bool | None = None,
+    ) -> "App":
+        """The same application on another store, read database or clock, as for a test."""
+        other = copy(self)
+        other._store = self._store if store is None else store
+        other._read = read if read is not None or store is not None else self._read
+        other.clock = clock or self.clock
+        other.projecting = self.projecting if projecting is None else projecting
+        other._running = None
+        other.sync = SyncApp(self.name, other, other)
+        return other
+
+    async def __aenter__(self) -> Self:
+        """Open the store and start delivering."""
+        if self._running is not None:
+            raise WhenceError(f"{self.name} is open already")
+        made = {"store": self._store} if isinstance(self._store, str) else {}
+        chosen = settings(made | ({"read": self._read} if self._read else {}))
+        url = chosen["store"].value if "store" in chosen else f"sqlite:///{self.name}.db"
+        running = Running(
+            self.wiring,
+            url if self._store is None or isinstance(self._store, str) else self._store,
+            chosen["read"].value if "read" in chosen else None,
+            self.clock,
+            self.authorize,
+            self._steps,
+            self.cached,
+            self.projecting,
+        )
+        await running.start()
+        self._running = running
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop delivering, finish what is under way, and let go of the store."""
+        running, self._running = self.running, None
+        await running.stop()
+
+
+def load(spec: str) -> App:
+    """The application that ``module:name`` names. Raises `WiringError` if there is none."""
+    module, separator, name = spec.partition(":")
+    if not separator:
+        raise WiringError(f"{spec!r} does not say which application: write module:name")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # what lies in the current folder, as for python itself
+    try:
+        found = getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise WiringError(f"{spec}: there is no module {module!r} here or installed") from error
+    except AttributeError as error:
+        raise WiringError(f"{spec}: the module {module} has no {name!r}") from error
+    if not isinstance(found, App):
+        raise WiringError(f"{spec} is a {type(found).__name__}, not an App")
+    return found

@@ -1,0 +1,115 @@
+"""What an application needs while it is open: its store, its bus, its subscriptions."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from whence.backends import Backend, backend
+from whence.bus import Authorization, Authorize, Bus, Idempotency, Pipeline, Retry, Step
+from whence.bus import Timed, validation
+from whence.clock import Clock
+from whence.decisions import Decisions
+from whence.errors import WiringError
+from whence.messages import place
+from whence.queries import Rows
+from whence.readmodels import ReadModel
+from whence.recording import Recorder
+from whence.repository import Repository
+from whence.store import EventStore
+from whence.subscriptions import Subscriptions
+from whence.telemetry import Telemetry
+from whence.wiring import Wiring
+
+if TYPE_CHECKING:
+    from whence.backends.sql import ReadDatabase, SqlReadModel
+
+Placed = tuple[Step, str | None, str | None]
+"""A step of the user's, and the step that it stands before or after."""
+
+
+class Running:
+    """The parts of one open application, started and stopped together."""
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        store: str | EventStore,
+        read_url: str | None,
+        clock: Clock,
+        authorize: Authorize | None,
+        steps: Sequence[Placed],
+        cached: int,
+        projecting: bool,
+    ) -> None:
+        self.backend: Backend | None = backend(store) if isinstance(store, str) else None
+        self.store: EventStore = self.backend.store if self.backend else store
+        self.telemetry = Telemetry()
+        snapshots = self.backend.snapshots if self.backend else None
+        recorder = Recorder(self.store, wiring.events, clock)
+        self.repository = Repository(self.store, wiring.events, recorder, snapshots, cached)
+        self.bus = Bus(wiring.commands, self._pipeline(authorize, steps))
+        self.decisions = Decisions(self.store, wiring.events, recorder)
+        self._route(wiring)
+        wiring.check(self.bus.handled)
+        self.bus.start()
+        self._open_read_side(wiring, read_url)
+        self._projecting = projecting
+
+    async def start(self) -> None:
+        """Open the store and start delivering."""
+        if self.backend is not None:
+            await self.backend.open()
+        await self.database.open()
+        if self._projecting:
+            await self.subscriptions.start()
+
+    async def stop(self) -> None:
+        """Stop delivering, finish what is under way, and let go of the store."""
+        await self.subscriptions.stop()
+        await self.repository.close()
+        await self.database.close()
+        if self.backend is not None:
+            await self.backend.close()
+
+    def rows(self, model: type[ReadModel]) -> Rows[Any]:
+        """The rows of ``model``. Raises `WiringError` if it is not in this application."""
+        source = self._sources.get(model)
+        if source is None:
+            raise WiringError(f"{place(model)} is not in this application: pass it to App")
+        return Rows(source, self.subscriptions.by_name[source.name].reached)
+
+    def _open_read_side(self, wiring: Wiring, read_url: str | None) -> None:
+        # SQLAlchemy is imported when it is needed, not by `import whence`.
+        from whence.backends.sql import ReadDatabase, SqlReadModel
+
+        default = self.backend.read_url if self.backend else "sqlite://"
+        self.database: ReadDatabase = ReadDatabase(read_url or default)
+        self.subscriptions = Subscriptions(self.store)
+        self._sources: dict[type[ReadModel], SqlReadModel[Any]] = {}
+        for spec in wiring.specs():
+            source = SqlReadModel(spec, self.database, wiring.events)
+            self._sources[spec.cls] = source
+            self.subscriptions.add(source)
+
+    def _pipeline(self, authorize: Authorize | None, steps: Sequence[Placed]) -> Pipeline:
+        pipeline = Pipeline(
+            [
+                Timed(self.telemetry),
+                validation,
+                Authorization(authorize),
+                Idempotency(self.store),
+                Retry(),
+            ]
+        )
+        for step, before, after in steps:
+            pipeline.add(step, before=before, after=after)
+        return pipeline
+
+    def _route(self, wiring: Wiring) -> None:
+        for behaviour in wiring.behaviours.values():
+            handle = partial(self.repository.handle, behaviour)
+            for command, handler in behaviour.deciders.items():
+                self.bus.register(command, handle, handler.where)
+        for decision in wiring.decisions:
+            handle = partial(self.decisions.handle, decision)
+            self.bus.register(decision.command, handle, decision.where)

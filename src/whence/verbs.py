@@ -1,0 +1,67 @@
+"""The verbs of an open application: `send`, `ask`, `read`, `history`."""
+
+from typing import Any, TypeVar, Unpack, cast, overload
+
+from whence.aggregate import Aggregate
+from whence.bus import Context, Receipt, Sending
+from whence.decider import Decider
+from whence.envelope import new_id
+from whence.errors import WhenceError
+from whence.history import History
+from whence.queries import Rows
+from whence.readmodels import ReadModel
+from whence.running import Running
+from whence.wiring import Wiring
+
+A = TypeVar("A", bound=Aggregate)
+R = TypeVar("R", bound=ReadModel)
+S = TypeVar("S")
+
+
+class Verbs:
+    """What can be done with an open application."""
+
+    name: str
+    wiring: Wiring
+    _running: Running | None
+
+    @property
+    def running(self) -> Running:
+        """What the application needs while it is open. Raises `WhenceError` if it is not."""
+        if self._running is None:
+            raise WhenceError(
+                f"{self.name} is not open: use `async with app:`, or `with app.sync:` in a script"
+            )
+        return self._running
+
+    async def send(self, command: object, **about: Unpack[Sending]) -> Receipt:
+        """Send a command to its one handler, and return where its events are.
+
+        For ``about`` see `Sending`. Raises `Invalid`, `Forbidden`, `Rejected`, `Conflict`
+        (`Stale` if the ``version`` that the sender had seen is not the latest), `Unknown` or
+        `StoreError`.
+        """
+        bus = self.running.bus
+        form = self.wiring.commands.form(type(command))
+        id = about.pop("id", None)
+        return await bus.send(Context(command, form, id or new_id(), id is not None, **about))
+
+    async def ask(self, query: object) -> Any:
+        """The answer of a query's one handler. Raises `WiringError` if nobody answers it."""
+        return await self.running.queries.ask(query)
+
+    def read(self, model: type[R]) -> Rows[R]:
+        """The rows of a read model: ``await app.read(Balance).get("ACC1", after=receipt)``."""
+        return cast(Rows[R], self.running.rows(model))
+
+    @overload
+    def history(self, part: type[A], id: object) -> History[A]: ...
+    @overload
+    def history(self, part: Decider[Any, S, Any], id: object) -> History[S]: ...
+    @overload
+    def history(self, part: str, id: object) -> History[Any]: ...
+    def history(self, part: Any, id: object) -> History[Any]:
+        """The past of one aggregate: an `Aggregate` class, a `Decider` or a category, and an id."""
+        running, behaviour = self.running, self.wiring.behaviour(part)
+        events = self.wiring.events
+        return History(running.store, running.repository, events, behaviour, str(id))

@@ -1,0 +1,120 @@
+"""What an application is made of, and the checks that find wrong wiring at start."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from whence.aggregate import Aggregate
+from whence.codec import Codec
+from whence.decider import Behaviour, Decider, DeciderBehaviour
+from whence.decisions import Decision
+from whence.errors import WiringError
+from whence.messages import place, spoken_in
+from whence.projections import Projection
+from whence.readmodels import ReadModel, ReadModelSpec
+
+Part = type[Aggregate] | type[ReadModel] | type[Projection] | Decider[Any, Any, Any]
+
+
+@dataclass(slots=True)
+class Wiring:
+    """The parts of an application by what they are, and the messages that they speak."""
+
+    events: Codec = field(default_factory=lambda: Codec("event"))
+    commands: Codec = field(default_factory=lambda: Codec("command"))
+    queries: Codec = field(default_factory=lambda: Codec("query"))
+    behaviours: dict[object, Behaviour[Any]] = field(
+        default_factory=dict[object, Behaviour[Any]]
+    )
+    models: list[type[ReadModel]] = field(default_factory=list[type[ReadModel]])
+    projections: list[type[Projection]] = field(default_factory=list[type[Projection]])
+    decisions: list[Decision] = field(default_factory=list[Decision])
+    answers: list[Callable[..., Any]] = field(default_factory=list[Callable[..., Any]])
+
+    def add(self, part: Part) -> None:
+        """Take in one part. Raises `WiringError` if it is none, or if a name is taken."""
+        if isinstance(part, Decider):
+            self._add_behaviour(part, DeciderBehaviour(part))
+        elif isinstance(part, type) and issubclass(part, Aggregate):
+            self._add_behaviour(part, part.__behaviour__)
+        elif isinstance(part, type) and issubclass(part, ReadModel):
+            self.models.append(part)
+            for event in part.__model__.evolvers:
+                self.events.form(event)
+        elif isinstance(part, type) and issubclass(part, Projection):
+            self.projections.append(part)
+        else:
+            raise WiringError(
+                f"{part!r} is no part of an application: pass aggregates, deciders,"
+                " read models and projections"
+            )
+
+    def behaviour(self, part: type[Aggregate] | Decider[Any, Any, Any] | str) -> Behaviour[Any]:
+        """The behaviour of an aggregate class, a decider, or a category by its name."""
+        for known, behaviour in self.behaviours.items():
+            if known is part or behaviour.name == part:
+                return behaviour
+        known_names = ", ".join(behaviour.name for behaviour in self.behaviours.values())
+        name = part if isinstance(part, str) else getattr(part, "__name__", part)
+        raise WiringError(f"{name} is not in this application, which has: {known_names}")
+
+    def specs(self) -> list[ReadModelSpec[Any]]:
+        """What is known of the read models; one whose key is an aggregate's id follows it."""
+        return [
+            replace(
+                model.__model__,
+                follows=frozenset(
+                    behaviour.name
+                    for behaviour in self.behaviours.values()
+                    if behaviour.id_field == model.__model__.key
+                ),
+            )
+            for model in self.models
+        ]
+
+    def check(self, handled: Iterable[type]) -> None:
+        """Take in what the parts' modules define; raise `WiringError` for what nobody decides."""
+        for message in spoken_in(self._modules(), "event"):
+            self.events.form(message.cls)
+        self._all_decided(set(handled))
+
+    def _add_behaviour(self, part: object, behaviour: Behaviour[Any]) -> None:
+        for other in self.behaviours.values():
+            if other.name == behaviour.name:
+                raise WiringError(
+                    f"{other.where} and {behaviour.where} both live in streams"
+                    f' {behaviour.name}-<id>. Give one another: category="..."'
+                )
+        self.behaviours[part] = behaviour
+        for command in behaviour.deciders.values():
+            fields = {field.name for field in self.commands.form(command.message).message.fields}
+            if behaviour.id_field not in fields:
+                raise WiringError(
+                    f"{place(command.message)} has no field {behaviour.id_field!r} that says which"
+                    f" {behaviour.name} is meant ({behaviour.where}). Add it, or name another:"
+                    ' class ...(Aggregate, id="...")'
+                )
+        for event in behaviour.evolvers:
+            self.events.form(event)
+
+    def _modules(self) -> set[str]:
+        """The modules of the parts and of the messages that they handle."""
+        parts = [part for part in self.behaviours if isinstance(part, type)]
+        handlers = [
+            handler
+            for behaviour in self.behaviours.values()
+            for handler in (*behaviour.deciders.values(), *behaviour.evolvers.values())
+        ]
+        messages = [handler.message for handler in handlers]
+        return {cls.__module__ for cls in (*parts, *messages, *self.models, *self.projections)}
+
+    def _all_decided(self, handled: set[type]) -> None:
+        """A command that names one of our aggregates, defined beside it, must have a decision."""
+        owners = {behaviour.id_field: behaviour for behaviour in self.behaviours.values()}
+        for command in spoken_in(self._modules(), "command"):
+            owner = next((owners[f.name] for f in command.fields if f.name in owners), None)
+            if owner is not None and command.cls not in handled:
+                raise WiringError(
+                    f"nobody decides {place(command.cls)}: give {owner.where} a method"
+                    f" `@decide def ...(self, command: {command.cls.__name__})`"
+                )
