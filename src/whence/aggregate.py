@@ -19,7 +19,7 @@ Class attributes are its state before anything has happened::
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
+from typing import Any, ClassVar, Generic, TypeVar, cast, get_type_hints
 
 from msgspec import UNSET, UnsetType, defstruct
 
@@ -78,14 +78,17 @@ class AggregateBehaviour(Generic[A]):
     def __init__(
         self, cls: type[A], id: str, category: str, commutes: Pairs, snapshot_every: int
     ) -> None:
-        inherited = getattr(cls.__bases__[0], "__behaviour__", None)
+        base = cls.__bases__[0]
+        inherited: AggregateBehaviour[Any] | None = getattr(base, "__behaviour__", None)
         self.name: str = category or (inherited.name if inherited else snake_case(cls.__name__))
         self.id_field: str = id or (inherited.id_field if inherited else f"{self.name}_id")
         self.where: str = place(cls)
         self.deciders: Mapping[type, Handler] = collect(cls, "decide", "command")
         self.evolvers: Mapping[type, Handler] = collect(cls, "evolve", "event")
-        self.commuting = both_ways(commutes) | (inherited.commuting if inherited else frozenset())
-        self.snapshot_every = snapshot_every or (inherited.snapshot_every if inherited else 0)
+        self.commuting: frozenset[tuple[type, type]] = both_ways(commutes) | (
+            inherited.commuting if inherited else both_ways(())
+        )
+        self.snapshot_every: int = snapshot_every or (inherited.snapshot_every if inherited else 0)
         evolving = [handler.function for handler in self.evolvers.values()]
         self.shape: str = fingerprint(defaults(cls), annotations(cls), *evolving)
         self._cls = cls
@@ -111,7 +114,7 @@ class AggregateBehaviour(Generic[A]):
         for event in yielded(events, self.deciders[type(command)].where):
             decided.append(event)
             state.version += 1
-            evolve = self._evolve.get(type(event))
+            evolve = self._evolve.get(cast(type, type(event)))
             if evolve is not None:
                 evolve(state, event)
         return state
@@ -126,7 +129,9 @@ class AggregateBehaviour(Generic[A]):
         hints = get_type_hints(self._cls, include_extras=True)
         names = dict.fromkeys([*defaults(self._cls), *annotations(self._cls)])
         fields = [(name, hints.get(name) or _guess(defaults(self._cls)[name])) for name in names]
-        return defstruct(f"{self._cls.__name__}State", [(n, t | UnsetType, UNSET) for n, t in fields])
+        return defstruct(
+            f"{self._cls.__name__}State", [(n, t | UnsetType, UNSET) for n, t in fields]
+        )
 
     def dump(self, state: A) -> object:
         """See `Behaviour.dump`."""

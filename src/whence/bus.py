@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from time import perf_counter
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from whence.codec import Codec, Form
 from whence.errors import Conflict, Forbidden, Invalid, Stale, WiringError
@@ -38,7 +38,7 @@ class Receipt:
 class Context:
     """A command on its way through the pipeline, and who sent it why."""
 
-    command: Any
+    command: object
     form: Form
     id: str
     """Identifies the command: it is applied at most once."""
@@ -74,7 +74,7 @@ class Sending(TypedDict, total=False):
 
 Handle = Callable[[Context], Awaitable[Receipt]]
 Step = Callable[[Context, Handle], Awaitable[Receipt]]
-Authorize = Callable[[Context], bool | None | Awaitable[bool | None]]
+Authorize = Callable[[Context], bool | Awaitable[bool | None] | None]
 
 
 class Timed:

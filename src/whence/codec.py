@@ -7,7 +7,7 @@ is tied to no class library. Messages from outside are read strictly: every bad 
 
 import types
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -115,14 +115,15 @@ class Form:
         if bad:
             raise Invalid(self.cls.__name__, bad)
 
-    def _convert_pydantic(self, values: Mapping[str, Any], bad: dict[str, str], strict: bool) -> Any:
+    def _convert_pydantic(
+        self, values: Mapping[str, Any], bad: dict[str, str], strict: bool
+    ) -> Any:
         assert self._validator is not None
         try:
             # JSON knows no dates or ids: strictness about types is for Pydantic's own settings.
             made = self._validator.validate_python(dict(values))
         except ValueError as error:
-            for problem in error.errors():  # type: ignore[attr-defined]
-                bad[".".join(map(str, problem["loc"])) or "message"] = problem["msg"]
+            bad |= _problems(error)
         else:
             if not bad:
                 return made
@@ -181,8 +182,8 @@ class Codec:
 def unknown_type(recorded: Recorded) -> UnknownType:
     """No class reads ``recorded``: where it is, and what to do."""
     return UnknownType(
-        f"no event is called {recorded.type!r}, which is stored at {_where(recorded)}. If its class"
-        f' was renamed, keep the stored name: @event("{recorded.type.partition("@")[0]}");'
+        f"no event is called {recorded.type!r}, which is stored at {_where(recorded)}. If its"
+        f' class was renamed, keep the stored name: @event("{recorded.type.partition("@")[0]}");'
         " if a newer version of the application wrote it, run that version. Nothing was changed"
     )
 
@@ -200,6 +201,12 @@ def _where(recorded: Recorded) -> str:
     return f"position {recorded.position}{stream}"
 
 
+def _problems(error: Any) -> dict[str, str]:
+    """The bad fields that a Pydantic error names."""
+    found: list[dict[str, Any]] = error.errors()
+    return {".".join(map(str, one["loc"])) or "message": one["msg"] for one in found}
+
+
 def _convert(
     field: Field, value: Any, strict: bool, good: dict[str, Any], bad: dict[str, str]
 ) -> None:
@@ -213,7 +220,7 @@ def _exact(hint: Any) -> frozenset[type]:
     """The classes whose instances fit ``hint`` without a closer look; empty: always look."""
     if get_origin(hint) in (Union, types.UnionType):
         parts = [_exact(part) for part in get_args(hint)]
-        return frozenset().union(*parts) if all(parts) else frozenset()
+        return frozenset[type]().union(*parts) if all(parts) else frozenset()
     if get_origin(hint) is Annotated:
         inner, *marks = get_args(hint)
         return frozenset() if any(isinstance(m, msgspec.Meta) for m in marks) else _exact(inner)
@@ -237,7 +244,7 @@ def _storable(message: MessageType) -> None:
 
 
 def _foreign(info: Any, seen: set[type]) -> type | None:
-    """A class inside ``info`` that neither msgspec nor Pydantic can write; None if there is none."""
+    """A class inside ``info`` that neither msgspec nor Pydantic can write; None without one."""
     if isinstance(info, msgspec.inspect.CustomType):
         return None if hasattr(info.cls, "__pydantic_validator__") else info.cls
     cls = getattr(info, "cls", None)
@@ -245,6 +252,9 @@ def _foreign(info: Any, seen: set[type]) -> type | None:
         return None
     if cls is not None:
         seen.add(cls)
-    parts = [getattr(info, name) for name in info.__struct_fields__]
-    inner = [p for part in parts for p in (part if isinstance(part, tuple) else (part,))]
-    return next((found for part in inner if (found := _foreign(part, seen))), None)
+    for name in info.__struct_fields__:
+        part = getattr(info, name)
+        inner = cast(tuple[object, ...], part) if isinstance(part, tuple) else (part,)
+        if found := next((found for one in inner if (found := _foreign(one, seen))), None):
+            return found
+    return None

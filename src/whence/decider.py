@@ -39,8 +39,11 @@ class Behaviour(Protocol[S]):
 
     snapshot_every: int
     """Save a snapshot whenever so many events have been added; 0: never."""
-    state_type: Any
-    """What a snapshot holds, as a type that msgspec can write and read."""
+
+    @property
+    def state_type(self) -> Any:
+        """What a snapshot holds, as a type that msgspec can write and read."""
+        ...
 
     def initial(self, id: str) -> S:
         """Return the state before anything has happened."""
@@ -107,8 +110,12 @@ class DeciderBehaviour(Generic[S]):
         self.commuting = both_ways(decider.commutes)
         self.shape = fingerprint(repr(decider.initial), decider.evolve)
         self.snapshot_every = decider.snapshot_every
-        self.state_type: Any = type(decider.initial)
         self._decider = decider
+
+    @property
+    def state_type(self) -> Any:
+        """See `Behaviour.state_type`."""
+        return type(self._decider.initial)
 
     def initial(self, id: str) -> S:
         """See `Behaviour.initial`."""
@@ -139,13 +146,12 @@ class DeciderBehaviour(Generic[S]):
         return cast(S, dumped)
 
 
-
 def both_ways(pairs: Pairs) -> frozenset[tuple[type, type]]:
     """``pairs`` and their mirror images: commuting has no direction."""
     return frozenset(pair for one, other in pairs for pair in ((one, other), (other, one)))
 
 
-def yielded(events: Iterable[Any] | None, where: str) -> Iterable[Any]:
+def yielded(events: Iterable[object] | None, where: str) -> Iterable[object]:
     """``events`` as a decision gave them. Raises `WiringError` for None."""
     if events is None:
         raise WiringError(f"{where}: a decision yields events or returns a list, not None")

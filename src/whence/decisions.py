@@ -22,7 +22,7 @@ that it would have looked at has come in between. The rules are those of https:/
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, get_type_hints
 
 from whence.aggregate import Aggregate
@@ -95,9 +95,9 @@ class Decision:
     """A function that decides a command on any number of decision models and aggregates."""
 
     function: Decides
-    where: str = ""
-    command: type = field(default=object)
-    parts: tuple[type[Evolving], ...] = ()
+    where: str
+    command: type
+    parts: tuple[type[Evolving], ...]
 
     @staticmethod
     def of(function: Decides) -> "Decision":
@@ -106,24 +106,24 @@ class Decision:
         Raises `WiringError` if they do not say it.
         """
         where, hints = written_at(function), get_type_hints(function)
-        hinted = [hints.get(name) for name in inspect.signature(function).parameters]
-        if inspect.iscoroutinefunction(function) or not hinted or not all(hinted):
+        named = [hints.get(name) for name in inspect.signature(function).parameters]
+        classes = [hint for hint in named if isinstance(hint, type)]
+        if inspect.iscoroutinefunction(function) or not named or len(classes) < len(named):
             raise WiringError(
                 f"{where}: a decision is a plain function with annotations, as in"
                 " `def decide_it(command: Subscribe, seats: Seats)`"
             )
-        command, *parts = hinted
-        for part in parts:
-            if not (isinstance(part, type) and issubclass(part, (DecisionModel, Aggregate))):
-                raise WiringError(f"{where}: {part!r} is no DecisionModel and no Aggregate")
+        command, *models = classes
+        parts = [model for model in models if issubclass(model, (DecisionModel, Aggregate))]
+        for other in set(models) - set(parts):
+            raise WiringError(f"{where}: {place(other)} is no DecisionModel and no Aggregate")
         names = {field.name for field in describe(command, "command").fields}
         for part in parts:
-            for needed in _selecting(part):
-                if needed not in names:
-                    raise WiringError(
-                        f"{place(command)} has no field {needed!r}, by which {place(part)}"
-                        f" is selected in {where}"
-                    )
+            for needed in set(_selecting(part)) - names:
+                raise WiringError(
+                    f"{place(command)} has no field {needed!r}, by which {place(part)}"
+                    f" is selected in {where}"
+                )
         return Decision(function, where, command, tuple(parts))
 
 
@@ -165,7 +165,8 @@ class Decisions:
     ) -> Iterator[tuple[str, object]]:
         """What happens, each event with its stream; applied at once: a later step sees it."""
         views = [looking_at(part.state) for part in parts]
-        for event in yielded(decision.function(command, *views), decision.where):
+        events: Iterable[object] = decision.function(command, *views)
+        for event in yielded(events, decision.where):
             homes = (part.stream for part in parts if part.stream and type(event) in part.evolvers)
             stream, tags = next(homes, ""), self._events.form(type(event)).tags(event)
             for part in parts:

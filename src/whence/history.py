@@ -14,6 +14,9 @@ from whence.store import EventStore, in_stream
 
 S = TypeVar("S")
 
+Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+"""What JSON can say."""
+
 Moment = int | str | date
 """A version, or a time: a datetime, a date (its beginning) or either as ISO 8601 text.
 Times without a zone are UTC."""
@@ -118,7 +121,8 @@ class History(Generic[S]):
 
     async def now(self) -> S:
         """The state as it is."""
-        return (await self._repository.load(self._behaviour, self.stream)).state  # type: ignore[no-any-return]
+        state: S = (await self._repository.load(self._behaviour, self.stream)).state
+        return state
 
     async def events(self, *, after: int = 0, limit: int | None = None) -> AsyncIterator[Past]:
         """The events of the stream that come after the version ``after``, oldest first."""
@@ -160,18 +164,19 @@ def moment(text: str | date) -> datetime:
     return text if text.tzinfo else text.replace(tzinfo=UTC)
 
 
-def plain_state(state: object) -> Any:
+def plain_state(state: object) -> Json:
     """A state as JSON-like values, to print or compare; what has no such form as its repr."""
-    values = {k: v for k, v in vars(state).items()} if hasattr(state, "__dict__") else state
+    attributes: dict[str, object] | None = getattr(state, "__dict__", None)
     try:
-        return to_builtins(values)
+        plain: Json = to_builtins(state if attributes is None else attributes)
     except TypeError:
-        if isinstance(values, dict):
-            return {name: plain_state(value) for name, value in values.items()}
-        return repr(values)
+        if attributes is None:
+            return repr(state)
+        return {name: plain_state(value) for name, value in attributes.items()}
+    return plain
 
 
-def differences(before: Any, after: Any, path: str = "") -> Iterator[Changed]:
+def differences(before: Json, after: Json, path: str = "") -> Iterator[Changed]:
     """The values that differ between two JSON-like states, each with its path."""
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys([*before, *after]):

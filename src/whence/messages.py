@@ -6,11 +6,21 @@ class becomes a frozen, slotted dataclass first. Names, never import paths, are 
 
 import inspect
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import FrameType
-from typing import Annotated, Any, Literal, TypeVar, dataclass_transform, get_args, get_origin, overload
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    overload,
+)
 from typing import get_type_hints as _hints
 from weakref import WeakKeyDictionary
 
@@ -36,8 +46,9 @@ class Tag:
         """The tags of a field that holds ``value``; none for None."""
         if value is None:
             return []
-        values = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
-        return [f"{self.name}:{self.normalise(str(v))}" for v in values]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        several = isinstance(value, (list, tuple, set, frozenset))
+        values = cast(Iterable[object], value) if several else (value,)
+        return [f"{self.name}:{self.normalise(str(one))}" for one in values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +140,7 @@ def query(first: Any = None, /, *, version: int = 1) -> Any:
     return _register("query", first, version)
 
 
+_frozen = dataclass(frozen=True, slots=True)
 _registered: WeakKeyDictionary[type, MessageType] = WeakKeyDictionary()
 
 
@@ -176,16 +188,16 @@ def _register(kind: Kind, first: Any, version: int) -> Any:
     if version < 1:
         raise WiringError(f"{where}: versions count from 1, not {version}")
 
-    def decorate(cls: type, name: str | None) -> type:
-        made = cls if _is_made(cls) else dataclass(frozen=True, slots=True)(cls)
+    def decorate(cls: type[Any], name: str | None = None) -> type[Any]:
+        made = cls if _is_made(cls) else _frozen(cls)
         _registered[made] = MessageType(made, kind, name or cls.__name__, version, where)
         return made
 
     if isinstance(first, type):
-        return decorate(first, None)
+        return decorate(cast(type[Any], first))
     if first is not None and not (isinstance(first, str) and first and "@" not in first):
         raise WiringError(f"{where}: @{kind} takes a name without '@', not {first!r}")
-    return lambda cls: decorate(cls, first)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    return partial(decorate, name=first)
 
 
 def _is_made(cls: type) -> bool:

@@ -8,8 +8,11 @@ from types import CodeType, ModuleType
 from typing import Any
 
 _MODULES = frozenset(
-    "time random secrets os io socket subprocess requests httpx urllib urllib3 sqlite3 asyncio"
-    " threading logging sqlalchemy shutil".split()
+    (
+        *("time", "random", "secrets", "os", "io", "socket", "subprocess", "shutil", "asyncio"),
+        *("requests", "httpx", "urllib", "urllib3", "sqlite3", "sqlalchemy"),
+        *("threading", "logging"),
+    )
 )
 _BUILTINS = frozenset({"open", "input", "print", "exec", "eval", "breakpoint"})
 _READS_CLOCK = frozenset({"now", "utcnow", "today"})

@@ -235,4 +235,3 @@ class Turns:
 def id_of(stream: str) -> str:
     """The id in a stream's name."""
     return stream.partition("-")[2]
-

@@ -2,11 +2,20 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from whence.backends import Backend, backend
-from whence.bus import Authorization, Authorize, Bus, Idempotency, Pipeline, Retry, Step
-from whence.bus import Timed, validation
+from whence.backends import backend, given
+from whence.bus import (
+    Authorization,
+    Authorize,
+    Bus,
+    Idempotency,
+    Pipeline,
+    Retry,
+    Step,
+    Timed,
+    validation,
+)
 from whence.clock import Clock
 from whence.decisions import Decisions
 from whence.errors import WiringError
@@ -19,9 +28,6 @@ from whence.store import EventStore
 from whence.subscriptions import Subscriptions
 from whence.telemetry import Telemetry
 from whence.wiring import Wiring
-
-if TYPE_CHECKING:
-    from whence.backends.sql import ReadDatabase, SqlReadModel
 
 Placed = tuple[Step, str | None, str | None]
 """A step of the user's, and the step that it stands before or after."""
@@ -41,12 +47,13 @@ class Running:
         cached: int,
         projecting: bool,
     ) -> None:
-        self.backend: Backend | None = backend(store) if isinstance(store, str) else None
-        self.store: EventStore = self.backend.store if self.backend else store
+        self.backend = backend(store) if isinstance(store, str) else given(store)
+        self.store = self.backend.store
         self.telemetry = Telemetry()
-        snapshots = self.backend.snapshots if self.backend else None
         recorder = Recorder(self.store, wiring.events, clock)
-        self.repository = Repository(self.store, wiring.events, recorder, snapshots, cached)
+        self.repository = Repository(
+            self.store, wiring.events, recorder, self.backend.snapshots, cached
+        )
         self.bus = Bus(wiring.commands, self._pipeline(authorize, steps))
         self.decisions = Decisions(self.store, wiring.events, recorder)
         self._route(wiring)
@@ -57,8 +64,7 @@ class Running:
 
     async def start(self) -> None:
         """Open the store and start delivering."""
-        if self.backend is not None:
-            await self.backend.open()
+        await self.backend.open()
         await self.database.open()
         if self._projecting:
             await self.subscriptions.start()
@@ -68,8 +74,7 @@ class Running:
         await self.subscriptions.stop()
         await self.repository.close()
         await self.database.close()
-        if self.backend is not None:
-            await self.backend.close()
+        await self.backend.close()
 
     def rows(self, model: type[ReadModel]) -> Rows[Any]:
         """The rows of ``model``. Raises `WiringError` if it is not in this application."""
@@ -82,10 +87,9 @@ class Running:
         # SQLAlchemy is imported when it is needed, not by `import whence`.
         from whence.backends.sql import ReadDatabase, SqlReadModel
 
-        default = self.backend.read_url if self.backend else "sqlite://"
-        self.database: ReadDatabase = ReadDatabase(read_url or default)
+        self.database = ReadDatabase(read_url or self.backend.read_url)
         self.subscriptions = Subscriptions(self.store)
-        self._sources: dict[type[ReadModel], SqlReadModel[Any]] = {}
+        self._sources = dict[type[ReadModel], SqlReadModel[Any]]()
         for spec in wiring.specs():
             source = SqlReadModel(spec, self.database, wiring.events)
             self._sources[spec.cls] = source

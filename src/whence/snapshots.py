@@ -6,7 +6,7 @@ and is thrown away when the code has changed; losing all of them costs time, not
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -48,12 +48,11 @@ def freeze(behaviour: Behaviour[S], state: S, version: int, position: int) -> Sn
     try:
         dumped = behaviour.dump(state)
         data = msgspec.json.encode(dumped, enc_hook=to_plain)
-        intact = _same(_read(behaviour, data), dumped)
+        if _same(_read(behaviour, data), dumped):
+            return Snapshot(version, position, behaviour.shape, data)
         problem = "it comes back changed"
     except (TypeError, ValueError) as error:
-        intact, problem = False, str(error)
-    if intact:
-        return Snapshot(version, position, behaviour.shape, data)
+        problem = str(error)
     if behaviour.where not in _unfit:
         _unfit.add(behaviour.where)
         _log.warning(
@@ -81,7 +80,8 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, msgspec.Struct):
         return all(_same(getattr(one, n), getattr(other, n)) for n in one.__struct_fields__)
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, (list, tuple)):
+        keys = cast(dict[object, object], one)
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in keys)
+    if type(one) in (list, tuple):
         return len(one) == len(other) and all(map(_same, one, other))
     return bool(one == other)

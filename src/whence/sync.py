@@ -5,8 +5,8 @@ One thin facade: everything runs on an event loop in a thread of its own.
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import date
 from contextlib import AbstractAsyncContextManager
+from datetime import date
 from threading import Thread
 from typing import Any, Generic, Self, TypeVar, Unpack, overload
 

@@ -43,8 +43,18 @@ class Verbs:
         """
         bus = self.running.bus
         form = self.wiring.commands.form(type(command))
-        id = about.pop("id", None)
-        return await bus.send(Context(command, form, id or new_id(), id is not None, **about))
+        id = about.get("id")
+        context = Context(
+            command,
+            form,
+            new_id() if id is None else id,
+            repeatable=id is not None,
+            by=about.get("by"),
+            correlation=about.get("correlation"),
+            causation=about.get("causation"),
+            version=about.get("version"),
+        )
+        return await bus.send(context)
 
     async def ask(self, query: object) -> Any:
         """The answer of a query's one handler. Raises `WiringError` if nobody answers it."""
@@ -61,7 +71,7 @@ class Verbs:
     @overload
     def history(self, part: str, id: object) -> History[Any]: ...
     def history(self, part: Any, id: object) -> History[Any]:
-        """The past of one aggregate: an `Aggregate` class, a `Decider` or a category, and an id."""
+        """The past of one aggregate: its class, its `Decider` or its category, and its id."""
         running, behaviour = self.running, self.wiring.behaviour(part)
         events = self.wiring.events
         return History(running.store, running.repository, events, behaviour, str(id))

@@ -23,9 +23,7 @@ class Wiring:
     events: Codec = field(default_factory=lambda: Codec("event"))
     commands: Codec = field(default_factory=lambda: Codec("command"))
     queries: Codec = field(default_factory=lambda: Codec("query"))
-    behaviours: dict[object, Behaviour[Any]] = field(
-        default_factory=dict[object, Behaviour[Any]]
-    )
+    behaviours: dict[object, Behaviour[Any]] = field(default_factory=dict[object, Behaviour[Any]])
     models: list[type[ReadModel]] = field(default_factory=list[type[ReadModel]])
     projections: list[type[Projection]] = field(default_factory=list[type[Projection]])
     decisions: list[Decision] = field(default_factory=list[Decision])
@@ -33,21 +31,21 @@ class Wiring:
 
     def add(self, part: Part) -> None:
         """Take in one part. Raises `WiringError` if it is none, or if a name is taken."""
-        if isinstance(part, Decider):
-            self._add_behaviour(part, DeciderBehaviour(part))
-        elif isinstance(part, type) and issubclass(part, Aggregate):
-            self._add_behaviour(part, part.__behaviour__)
-        elif isinstance(part, type) and issubclass(part, ReadModel):
-            self.models.append(part)
-            for event in part.__model__.evolvers:
-                self.events.form(event)
-        elif isinstance(part, type) and issubclass(part, Projection):
-            self.projections.append(part)
-        else:
+        if not _is_part(part):
             raise WiringError(
                 f"{part!r} is no part of an application: pass aggregates, deciders,"
                 " read models and projections"
             )
+        if isinstance(part, Decider):
+            self._add_behaviour(part, DeciderBehaviour(part))
+        elif issubclass(part, Aggregate):
+            self._add_behaviour(part, part.__behaviour__)
+        elif issubclass(part, ReadModel):
+            self.models.append(part)
+            for event in part.__model__.evolvers:
+                self.events.form(event)
+        else:
+            self.projections.append(part)
 
     def behaviour(self, part: type[Aggregate] | Decider[Any, Any, Any] | str) -> Behaviour[Any]:
         """The behaviour of an aggregate class, a decider, or a category by its name."""
@@ -118,3 +116,9 @@ class Wiring:
                     f"nobody decides {place(command.cls)}: give {owner.where} a method"
                     f" `@decide def ...(self, command: {command.cls.__name__})`"
                 )
+
+
+def _is_part(given: object) -> bool:
+    """Whatever the annotations say, people pass instances, functions and more."""
+    kinds = (Aggregate, ReadModel, Projection)
+    return isinstance(given, Decider) or (isinstance(given, type) and issubclass(given, kinds))

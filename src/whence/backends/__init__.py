@@ -34,6 +34,11 @@ def backend(url: str) -> Backend:
     )
 
 
+def given(store: EventStore) -> Backend:
+    """A store that somebody else opens and closes, as a backend."""
+    return Backend("", store, None, "sqlite://", _nothing, _nothing)
+
+
 async def _nothing() -> None:
     """Nothing to open or close."""
 

@@ -8,6 +8,7 @@ No store, no event loop. On the way three promises are checked: the command is w
 decision changed nothing but by its events, and every event comes back from storage as it was.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from whence.aggregate import Aggregate
@@ -106,6 +107,5 @@ def given(subject: type[Aggregate] | Decider[Any, Any, Any], *history: object) -
     return Given(subject.__behaviour__, history)
 
 
-def _lines(events: object) -> str:
-    listed = list(events) if isinstance(events, (list, tuple)) else [events]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    return "\n".join(f"  {event!r}" for event in listed) or "  nothing"
+def _lines(events: Iterable[object]) -> str:
+    return "\n".join(f"  {event!r}" for event in events) or "  nothing"
