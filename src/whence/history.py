@@ -9,6 +9,7 @@ from whence.codec import Codec, to_builtins
 from whence.decider import Behaviour
 from whence.envelope import Recorded
 from whence.errors import NotFound
+from whence.evolving import Evolving, state_of
 from whence.repository import Repository, id_of
 from whence.store import EventStore, in_stream
 
@@ -166,7 +167,9 @@ def moment(text: str | date) -> datetime:
 
 def plain_state(state: object) -> Json:
     """A state as JSON-like values, to print or compare; what has no such form as its repr."""
-    attributes: dict[str, object] | None = getattr(state, "__dict__", None)
+    attributes: dict[str, object] | None = (
+        state_of(state) if isinstance(state, Evolving) else getattr(state, "__dict__", None)
+    )
     try:
         plain: Json = to_builtins(state if attributes is None else attributes)
     except TypeError:
