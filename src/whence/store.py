@@ -10,9 +10,12 @@ has read everything at or before p, for ever.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Protocol
+
+import msgspec
 
 from whence.envelope import NewEvent, Recorded, to_micros
 from whence.errors import Conflict, Unknown
@@ -24,7 +27,7 @@ MOST_CONFLICTING = 100
 MOST_CHARACTERS = 500
 """No stream, type, tag or commit id is longer than this."""
 
-_NOTHING: Mapping[str, int] = {}
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 _EARLIEST = to_micros(datetime.min.replace(tzinfo=UTC))
 _LATEST = to_micros(datetime.max.replace(tzinfo=UTC))
 
@@ -97,8 +100,7 @@ def any_of(*queries: EventQuery) -> EventQuery:
     return EventQuery(tuple(items))
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """Events to be stored together, all or none, under a condition.
 
     ``expected`` says at which version each named stream must be; naming a stream that no
@@ -111,24 +113,22 @@ class Commit:
     id: str
     """Chosen by the writer. Appending the same id again returns the first outcome."""
     events: Sequence[NewEvent]
-    expected: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+    expected: Mapping[str, int] = _NOTHING
     unless: EventQuery | None = None
     after: int = 0
 
     def __post_init__(self) -> None:
-        if not self.id:
-            raise ValueError("a commit needs an id")
         if not self.events:
             raise ValueError("a commit holds at least one event")
         if "" in self.expected:
             raise ValueError("events without a stream have no version to expect")
         names = [self.id, *self.expected]
         for event in self.events:
-            if not event.type:
-                raise ValueError("an event needs a type")
             if not _EARLIEST <= event.micros <= _LATEST:
                 raise ValueError(f"no date has {event.micros} microseconds since 1970")
-            names += (event.type, event.stream, *event.tags)
+            names += (event.type, *event.tags)
+            if event.stream:
+                names.append(event.stream)
         _check_names(names)
 
 
@@ -136,6 +136,8 @@ def _check_names(names: Sequence[str]) -> None:
     """Refuse what some database could not keep or find again, before it is on its way."""
     everything = "".join(names)
     everything.encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
+    if "" in names:
+        raise ValueError("a commit needs an id, an event a type, a tag at least one character")
     if "\0" in everything:
         raise ValueError("a stream, type, tag or commit id may not hold a NUL character")
     if len(everything) > MOST_CHARACTERS and max(map(len, names)) > MOST_CHARACTERS:
@@ -144,8 +146,7 @@ def _check_names(names: Sequence[str]) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(msgspec.Struct, frozen=True):
     """The commit is stored and durable."""
 
     position: int
@@ -160,8 +161,7 @@ Outcome = Appended | Conflict | Unknown
 """What became of a commit. The two errors are returned, not raised: each commit has its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """A piece of the log."""
 
     events: Sequence[Recorded]

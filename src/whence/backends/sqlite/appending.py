@@ -6,8 +6,9 @@ interpreter lock and must win it back, so a batch makes few calls, however large
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
+from typing import cast
 
 import msgspec
 
@@ -89,8 +90,11 @@ class Appender:
             self._seen = seen
         elif len(self._versions) > _MOST_VERSIONS:
             self._versions.clear()
-        named = {event.stream for commit in commits for event in commit.events}
-        named.update(*[commit.expected for commit in commits if commit.expected])
+        named: set[str] = set()
+        for commit in commits:
+            named.update(commit.expected)
+            for event in commit.events:
+                named.add(event.stream)
         unknown = named.difference(self._versions, ("",))
         if unknown:
             self._versions.update(
@@ -119,9 +123,9 @@ class _Batch:
         self._base = head
         self._versions = versions
         self._stored: dict[str, Appended] = {}
-        self._rows: list[Row] = []
+        self._values: list[object] = []  # the columns of one row after another
         self._planned: list[Recorded] = []  # the rows as events, made when somebody asks
-        self._tags: list[tuple[str, int]] = []
+        self._tags: list[object] = []
 
     def judge(self, commit: Commit, *, look_up: bool) -> Outcome:
         """Plan ``commit``, or say why not."""
@@ -129,16 +133,22 @@ class _Batch:
             return Appended(first.position, first.versions, duplicate=True)
         if look_up and (earlier := self._appender.first_outcome(commit.id)):
             return earlier
-        conflict = self._conflict(commit)
+        conflict = None
+        versions = self._versions
+        for stream, version in commit.expected.items():
+            if versions[stream] != version:
+                conflict = self._moved(commit)
+                break
+        if conflict is None and commit.unless is not None:
+            conflict = self._matched(commit.unless, commit.after)
         if conflict is None:
             return self._plan(commit)
         return self._appender.first_outcome(commit.id) or conflict
 
     def insert(self) -> None:
         """Write all that was planned."""
-        _insert(self._connection, _INTO_EVENTS, self._rows)
-        if self._tags:
-            _insert(self._connection, _INTO_TAGS, self._tags)
+        _insert(self._connection, _INTO_EVENTS, 10, self._values)
+        _insert(self._connection, _INTO_TAGS, 2, self._tags)
 
     def _plan(self, commit: Commit) -> Appended:
         written: dict[str, int] = {}
@@ -150,52 +160,41 @@ class _Batch:
                 written[stream] = versions[stream] = version = versions[stream] + 1
             if event.tags:
                 tags = _encode_tags(event.tags).decode()
-                self._tags += [(tag, position) for tag in event.tags]
-            self._rows.append(
-                (position, stream, version, event.type, event.data, tags,
-                 event.metadata, event.micros, commit.id, ordinal)
+                for tag in event.tags:
+                    self._tags += (tag, position)
+            self._values += (
+                position, stream, version, event.type, event.data, tags,
+                event.metadata, event.micros, commit.id, ordinal,
             )  # fmt: skip
         self.head = position
         self._stored[commit.id] = appended = Appended(position, written)
         return appended
 
-    def _conflict(self, commit: Commit) -> Conflict | None:
-        if commit.expected:
-            versions, expected = self._versions, commit.expected
-            moved = {name: versions[name] for name in expected if versions[name] != expected[name]}
-            if moved:
-                between = self._between(moved, {name: expected[name] for name in moved})
-                return Conflict({name: expected[name] for name in moved}, moved, between)
-        if commit.unless is not None:
-            found = self._matches(commit.unless, commit.after)
-            if found:
-                return Conflict({}, {}, found)
-        return None
-
-    def _between(self, moved: dict[str, int], expected: dict[str, int]) -> list[Recorded]:
+    def _moved(self, commit: Commit) -> Conflict:
+        """The conflict with all streams that are not where ``commit`` expects them."""
+        moved = {s: self._versions[s] for s in commit.expected}
+        moved = {s: version for s, version in moved.items() if version != commit.expected[s]}
+        expected = {stream: commit.expected[stream] for stream in moved}
         events: list[Recorded] = []
-        for stream in moved:
-            events += selecting.stream_after(
-                self._connection, stream, expected[stream], MOST_CONFLICTING
-            )
-            events += [
-                event
-                for event in self._plans()
-                if event.stream == stream and event.version > expected[stream]
-            ]
+        for stream, seen in expected.items():
+            events += selecting.stream_after(self._connection, stream, seen, MOST_CONFLICTING)
+            events += [e for e in self._plans() if e.stream == stream and e.version > seen]
         events.sort(key=lambda event: event.position)
-        return events[:MOST_CONFLICTING]
+        return Conflict(expected, moved, events[:MOST_CONFLICTING])
 
-    def _matches(self, query: EventQuery, after: int) -> list[Recorded]:
+    def _matched(self, query: EventQuery, after: int) -> Conflict | None:
+        """The conflict with what matches ``query`` after ``after``, if anything does."""
         found: list[Recorded] = []
         if after < self._base:
             found = selecting.first_matches(self._connection, query, after, MOST_CONFLICTING)
-        if self._rows and len(found) < MOST_CONFLICTING:
+        if len(found) < MOST_CONFLICTING:
             found += [e for e in self._plans() if e.position > after and query.matches(e)]
-        return found[:MOST_CONFLICTING]
+        return Conflict({}, {}, found[:MOST_CONFLICTING]) if found else None
 
     def _plans(self) -> list[Recorded]:
-        self._planned += map(selecting.recorded, self._rows[len(self._planned) :])
+        for start in range(10 * len(self._planned), len(self._values), 10):
+            row = cast("Row", self._values[start : start + 10])
+            self._planned.append(selecting.recorded(row))
         return self._planned
 
 
@@ -206,21 +205,21 @@ _INTO_EVENTS = (
 _INTO_TAGS = "insert or ignore into tags (tag, position)"
 
 
-def _insert(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[object, ...]]) -> None:
+def _insert(
+    connection: sqlite3.Connection, into: str, width: int, values: Sequence[object]
+) -> None:
     """In statements of a few sizes, so that each is prepared once."""
     done = 0
-    while left := len(rows) - done:
+    while left := len(values) // width - done:
         size = min(_MOST_ROWS, 1 << (left.bit_length() - 1))
-        piece = rows[done : done + size]
-        connection.execute(_values(into, len(piece[0]), size), _flat(piece))
+        piece = (
+            values if size == left and not done else values[done * width : (done + size) * width]
+        )
+        connection.execute(_statement(into, width, size), piece)
         done += size
 
 
-def _flat(rows: Iterable[tuple[object, ...]]) -> list[object]:
-    return [value for row in rows for value in row]
-
-
 @cache
-def _values(into: str, width: int, rows: int) -> str:
+def _statement(into: str, width: int, rows: int) -> str:
     row = f"({', '.join('?' * width)})"
     return f"{into} values {', '.join([row] * rows)}"

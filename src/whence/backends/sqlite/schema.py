@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +17,9 @@ from whence.errors import (
 
 APPLICATION_ID = 0x77686E63
 """Marks a SQLite file as a store of whence ("whnc")."""
+
+_PATIENCE = 30
+"""Seconds to wait for others that open the file at the same time."""
 
 _WRITER = """
 pragma journal_mode = wal;
@@ -60,12 +64,12 @@ def prepare(path: Path) -> None:
     if path.exists():
         _check_file(path)
     try:
-        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
             connection.execute("begin")  # one snapshot: others may be at it in this moment
             _check_owner(connection, path)
             _version(connection, path, len(migrations()))
             connection.execute("rollback")
-            connection.execute("pragma journal_mode = wal")
+            _use_wal(connection)
             _migrate(connection, path)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
@@ -73,6 +77,20 @@ def prepare(path: Path) -> None:
         raise translated(error, path) from error
     except sqlite3.Error as error:
         raise translated(error, path) from error
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """The mode is kept in the file. When several open a new file at once, SQLite does not wait."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def _check_file(path: Path) -> None:

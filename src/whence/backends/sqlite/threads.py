@@ -10,20 +10,19 @@ Job = TypeVar("Job")
 
 
 class Ticket(Generic[Job]):
-    """A job and the future that waits for its answer."""
+    """A job, the future that waits for its answer, and the answer."""
 
-    __slots__ = ("answer", "error", "future", "job", "loop")
+    __slots__ = ("answer", "error", "future", "job")
 
-    def __init__(self, job: Job, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, job: Job, future: "asyncio.Future[Any]") -> None:
         self.job = job
-        self.loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
+        self.future = future
         self.answer: object = None
         self.error: BaseException | None = None
 
 
 class _Desk(threading.local, Generic[Job]):
-    """Where the tasks of one event loop leave their jobs until the iteration ends."""
+    """Where the tasks of one event loop leave their jobs until its iteration ends."""
 
     loop: asyncio.AbstractEventLoop | None = None
     tickets: list[Ticket[Job]]
@@ -40,28 +39,28 @@ class Counter(Generic[Job]):
         """The answer to come. Call it in an event loop."""
         loop = asyncio.get_running_loop()
         desk = self._desk
-        ticket = Ticket(job, loop)
         if desk.loop is not loop:
             desk.loop, desk.tickets = loop, []
         if not desk.tickets:
-            loop.call_soon(self._flush, desk.tickets)
-        desk.tickets.append(ticket)
-        return ticket.future
+            loop.call_soon(self._flush, desk)
+        future: asyncio.Future[Any] = loop.create_future()
+        desk.tickets.append(Ticket(job, future))
+        return future
 
     def close(self) -> None:
         """No more jobs: the threads stop when they have finished what waits."""
         self.queue.put(None)
 
-    def _flush(self, tickets: list[Ticket[Job]]) -> None:
-        self.queue.put(tuple(tickets))
-        tickets.clear()
+    def _flush(self, desk: _Desk[Job]) -> None:
+        tickets, desk.tickets = desk.tickets, []
+        self.queue.put(tickets)
 
 
 def answer(tickets: Sequence[Ticket[Any]]) -> None:
     """Hand the answers to their event loops: one call for each loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[Ticket[Any]]] = {}
     for ticket in tickets:
-        by_loop.setdefault(ticket.loop, []).append(ticket)
+        by_loop.setdefault(ticket.future.get_loop(), []).append(ticket)
     for loop, some in by_loop.items():
         try:
             loop.call_soon_threadsafe(_resolve, some)
@@ -71,9 +70,10 @@ def answer(tickets: Sequence[Ticket[Any]]) -> None:
 
 def _resolve(tickets: Sequence[Ticket[Any]]) -> None:
     for ticket in tickets:
-        if ticket.future.done():  # cancelled meanwhile
+        future = ticket.future
+        if future.done():  # cancelled meanwhile
             continue
         if ticket.error is None:
-            ticket.future.set_result(ticket.answer)
+            future.set_result(ticket.answer)
         else:
-            ticket.future.set_exception(ticket.error)
+            future.set_exception(ticket.error)

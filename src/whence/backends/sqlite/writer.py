@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from whence.backends.sqlite.appending import Appender
 from whence.backends.sqlite.failures import translated
@@ -68,32 +69,36 @@ class Writer:
     def _batch(self) -> list[Ticket[Job]]:
         """The next calls that go into one transaction. One call is never divided."""
         batch: list[Ticket[Job]] = []
-        commits = size = 0
-        while self._waiting and commits < _MOST_COMMITS and size < _MOST_BYTES:
-            job = self._waiting[0].job
+        waiting, commits, size = self._waiting, 0, 0
+        while waiting and commits < _MOST_COMMITS and size < _MOST_BYTES:
+            job = waiting[0].job
             if callable(job):
                 break
-            batch.append(self._waiting.popleft())
+            batch.append(waiting.popleft())
             commits += len(job)
-            size += sum([len(event.data) for commit in job for event in commit.events])
+            for commit in job:
+                for event in commit.events:
+                    size += len(event.data)
         return batch
 
     def _append(self, tickets: Sequence[Ticket[Job]]) -> None:
-        calls = [job for ticket in tickets if not callable(job := ticket.job)]
-        commits = [commit for call in calls for commit in call]
+        commits: list[Commit] = []
+        for ticket in tickets:
+            commits += cast("Sequence[Commit]", ticket.job)
         try:
             outcomes = self._appender.append(commits)
         except sqlite3.Error as error:
             self._resolve(tickets, error)
             return
-        except Exception as error:  # one caller's mistake, such as a number that is too large
+        except Exception as error:  # one caller's mistake, such as data that is not bytes
             self._one_by_one(tickets, error)
             return
         self._on_head(self._appender.head)
         done = 0
-        for ticket, call in zip(tickets, calls, strict=True):
-            ticket.answer = outcomes[done : done + len(call)]
-            done += len(call)
+        for ticket in tickets:
+            number = len(cast("Sequence[Commit]", ticket.job))
+            ticket.answer = outcomes[done : done + number]
+            done += number
 
     def _one_by_one(self, tickets: Sequence[Ticket[Job]], error: Exception) -> None:
         """So that only the one whose mistake it was gets to hear of it."""

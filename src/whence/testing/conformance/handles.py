@@ -30,21 +30,25 @@ async def race(open_store: OpenStore, rounds: list[list[Commit]]) -> list[list[O
     gate = threading.Barrier(RACERS)
 
     async def run(racer: int) -> list[Outcome]:
+        outcomes: list[Outcome] = []
         async with open_store() as store:
-            outcomes: list[Outcome] = []
             for number, commits in enumerate(rounds):
                 await asyncio.to_thread(gate.wait, 60)
                 if number % 2:  # half of the rounds start together, half one after another
                     await asyncio.sleep(random.random() * 0.002)
                 outcomes.append(await outcome(store, commits[racer]))
-            return outcomes
+        return outcomes
+
+    def start(racer: int) -> list[Outcome]:
+        try:
+            return asyncio.run(run(racer))
+        except BaseException:
+            gate.abort()  # so that the others do not wait
+            raise
 
     with ThreadPoolExecutor(RACERS) as threads:
         loop = asyncio.get_running_loop()
-        running = [
-            loop.run_in_executor(threads, lambda racer: asyncio.run(run(racer)), racer)
-            for racer in range(RACERS)
-        ]
+        running = [loop.run_in_executor(threads, start, racer) for racer in range(RACERS)]
         return [list(r) for r in zip(*await asyncio.gather(*running), strict=True)]
 
 
