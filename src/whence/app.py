@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 from whence.bus import Authorize, Step
 from whence.clock import Clock, SystemClock
-from whence.config import settings
+from whence.config import Setting, settings
 from whence.decisions import Decides, Decision
 from whence.errors import WhenceError, WiringError
 from whence.running import Running
@@ -102,16 +102,27 @@ class App(Verbs):
         other.sync = SyncApp(self.name, other, other)
         return other
 
+    def settings(self) -> dict[str, Setting]:
+        """Every setting that holds for this application, and where it came from.
+
+        There is no ``store`` among them if the application was given an open one.
+        """
+        named = self._store if isinstance(self._store, str) else None
+        chosen = settings({"store": named, "read": self._read})
+        if self._store is None:
+            default = Setting("store", f"sqlite:///{self.name}.db", "default")
+            return {"store": default} | chosen
+        return chosen if named else {n: s for n, s in chosen.items() if n != "store"}
+
     async def __aenter__(self) -> Self:
         """Open the store and start delivering."""
         if self._running is not None:
             raise WhenceError(f"{self.name} is open already")
-        made = {"store": self._store} if isinstance(self._store, str) else {}
-        chosen = settings(made | ({"read": self._read} if self._read else {}))
-        url = chosen["store"].value if "store" in chosen else f"sqlite:///{self.name}.db"
+        chosen = self.settings()
+        url = chosen["store"].value if "store" in chosen else None
         running = Running(
             self.wiring,
-            url if self._store is None or isinstance(self._store, str) else self._store,
+            url or self._store or "",
             chosen["read"].value if "read" in chosen else None,
             self.clock,
             self.authorize,

@@ -1,0 +1,15 @@
+"""The command line: `whence --help` is its own documentation.
+
+Results go to the standard output and nothing else does; notes, progress and errors go to the
+standard error. Modules are called like the commands that are in them.
+"""
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    from whence.cli.commands import run
+
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))

@@ -1,0 +1,66 @@
+"""Messages from the command line: ``field=value``, ``field:=json`` and JSON objects."""
+
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import msgspec
+
+from whence.cli.exits import UsageError
+from whence.codec import Codec, Form
+
+T = TypeVar("T")
+
+
+def make(codec: Codec, word: str, fields: Sequence[str], given: str | None = None) -> Any:
+    """The message that is called ``word``. Raises `Invalid` with every bad field at once.
+
+    ``given`` is a JSON object, or ``-`` to read one from the standard input.
+    """
+    form = named(codec, word)
+    values = {} if given is None else _object(given)
+    return form.convert(values | pairs(fields), strict=not fields)
+
+
+def named(codec: Codec, word: str) -> Form:
+    """The form of the message that is called ``word``. Raises `UsageError`, naming all."""
+    form = codec.named(word)
+    if form is None:
+        known = sorted(message.word for message in codec.messages)
+        raise UsageError(unknown("message of this kind", word, known))
+    return form
+
+
+def pairs(texts: Sequence[str]) -> dict[str, Any]:
+    """``name=value`` as text, ``name:=value`` as JSON. Raises `UsageError` for anything else."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            raise UsageError(f"{text!r} is no field: write name=value, or name:=json")
+        if name.endswith(":"):
+            found[name[:-1]] = _json(value, f"the value of {name[:-1]}", object)
+        else:
+            found[name] = value
+    return found
+
+
+def unknown(kind: str, word: str, known: Sequence[str]) -> str:
+    """There is no ``kind`` called ``word``: what there is, and what may be meant."""
+    near = get_close_matches(word, known, 1)
+    guess = f" Did you mean {near[0]}?" if near else ""
+    return f"no {kind} is called {word!r}.{guess} There are: {', '.join(known) or 'none'}"
+
+
+def _object(text: str) -> dict[str, Any]:
+    return _json(sys.stdin.read() if text == "-" else text, "--json-input", dict[str, Any])
+
+
+def _json(text: str, what: str, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        raise UsageError(f'{what} takes an object, as in {{"account_id": "ACC1"}}') from error
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{what} is not JSON: {error}") from error

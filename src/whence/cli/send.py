@@ -1,0 +1,57 @@
+"""`whence send`: a command on its way into the application."""
+
+from whence.bus import Receipt, Sending
+from whence.cli.messages import make
+from whence.cli.session import Given
+from whence.cli.text import plural
+
+
+async def send(
+    command: str,
+    *fields: str,
+    json_input: str | None = None,
+    by: str | None = None,
+    id: str | None = None,
+    version: int | None = None,
+    session: Given,
+) -> None:
+    """Send a command, and say where its events are.
+
+    It does not wait for read models: `read` and `ask` do.
+
+    Parameters
+    ----------
+    command
+        Its name, as in WithdrawMoney.
+    fields
+        What it says: amount=30 as text, amounts:=[1,2] as JSON.
+    json_input
+        The fields as a JSON object; - reads it from the standard input.
+    by
+        Who sends it.
+    id
+        Makes it safe to repeat: what has the same id is applied at most once.
+    version
+        The version of the aggregate that the sender had seen: if it is not the latest, nothing
+        happens but a report of what came in between.
+    """
+    async with session.open(new=True) as app:
+        message = make(app.wiring.commands, command, fields, json_input)
+        said = {"by": by, "id": id, "version": version}
+        about = Sending(**{name: value for name, value in said.items() if value is not None})  # type: ignore[typeddict-item]
+        receipt = await app.send(message, **about)
+    if session.output.json:
+        session.output.document(receipt)
+    else:
+        session.output.say(*_sentence(receipt))
+
+
+def _sentence(receipt: Receipt) -> list[str | tuple[str, str]]:
+    if receipt.duplicate:
+        done = "had been done before"
+    elif receipt.events:
+        done = f"done: {plural(len(receipt.events), 'event')}"
+    else:
+        done = "nothing to do"
+    versions = [f"{stream} is at version {v}" for stream, v in receipt.versions.items()]
+    return [(done, "bold green"), "; ".join([f", position {receipt.position}", *versions])]

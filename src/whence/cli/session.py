@@ -1,0 +1,99 @@
+"""What is said for every command: which application, on which store, answering how."""
+
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from whence.app import App, load
+from whence.backends import backend
+from whence.cli.exits import UsageError
+from whence.cli.output import Output
+from whence.config import Setting, settings
+from whence.errors import NotFound
+from whence.store import EventStore
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The options that every command has, and what they lead to."""
+
+    output: Output
+    app: str | None = None
+    store: str | None = None
+    read: str | None = None
+
+    def settings(self) -> dict[str, Setting]:
+        """Every setting that somebody made, and where."""
+        said = {"app": self.app, "store": self.store, "read": self.read}
+        given = {name: Setting(name, value, f"--{name}") for name, value in said.items() if value}
+        return settings() | given
+
+    def load(self) -> App:
+        """The application that is meant, on the store that is meant."""
+        chosen = self.settings()
+        if "app" not in chosen:
+            raise UsageError(
+                "which application? Say --app module:name, set WHENCE_APP, or write"
+                ' app = "module:name" in whence.toml or under [tool.whence] in pyproject.toml'
+            )
+        reach_examples()
+        app = load(chosen["app"].value)
+        return app.using(store=self.store, read=self.read)
+
+    @asynccontextmanager
+    async def open(self, *, projecting: bool = False, new: bool = False) -> AsyncGenerator[App]:
+        """The application, open. ``new``: a store that is not there yet is made."""
+        app = self.load().using(projecting=projecting)
+        store = app.settings().get("store")
+        if store is not None and not new:
+            must_exist(store.value)
+        async with app:
+            yield app
+
+    @asynccontextmanager
+    async def events(self) -> AsyncGenerator[EventStore]:
+        """The store alone: no application is needed if a store is named."""
+        chosen = self.settings()
+        if "store" not in chosen:
+            chosen = self.load().settings()
+        url = chosen["store"].value
+        must_exist(url)
+        opened = backend(url)
+        await opened.open()
+        try:
+            yield opened.store
+        finally:
+            await opened.close()
+
+
+Given = Annotated[Session, Parameter(parse=False)]
+"""How a command takes the session: it is handed over, not written on the command line."""
+
+
+def must_exist(url: str) -> None:
+    """Raise `NotFound` if ``url`` names a missing file: only looking must not make it."""
+    path = url.removeprefix("sqlite:///")
+    if path != url and not Path(path).exists():
+        raise NotFound(
+            f"there is no store at {path} yet: the first `whence send` makes it."
+            " If you mean another one, name it with --store"
+        )
+
+
+def examples() -> Path | None:
+    """The folder of the examples: inside the package, or beside ``src`` in a checkout."""
+    package = Path(__file__).parents[1]
+    places = (package / "examples", package.parents[1] / "examples")
+    return next((place for place in places if (place / "bank").is_dir()), None)
+
+
+def reach_examples(*, first: bool = False) -> None:
+    """Let the examples be imported, unless (or even if) something nearer has their name."""
+    found = examples()
+    if found is not None and (first or str(found) not in sys.path):
+        sys.path.insert(0 if first else len(sys.path), str(found))
