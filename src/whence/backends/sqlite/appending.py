@@ -1,11 +1,13 @@
 """Many commits in one transaction, each judged alone before anything is written.
 
-Everything here runs in the writer's thread. Every call of the driver lets go of the
-interpreter lock and must win it back, so a batch makes few calls, however large it is.
+Every call of the driver lets go of the interpreter lock and must win it back, so a batch makes
+few calls, however large it is.
 """
 
+import contextlib
 import json
 import sqlite3
+import time
 from collections.abc import Sequence
 from functools import cache
 from typing import cast
@@ -18,13 +20,18 @@ from whence.envelope import Recorded
 from whence.errors import Conflict
 from whence.store import MOST_CONFLICTING, Appended, Commit, EventQuery, Outcome
 
+_PATIENCE = 10  # seconds, for another process to finish writing
 _MOST_VERSIONS = 100_000
 _MOST_ROWS = 128  # in one insert; SQLite takes 32,766 values
 _encode_tags = msgspec.json.Encoder().encode
 
 
+class Busy(Exception):
+    """Another process is writing, and the caller would not wait."""
+
+
 class Appender:
-    """Owns the writing connection and remembers what it wrote, while nobody else writes."""
+    """Writes to a connection and remembers what it wrote, while nobody else writes."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -37,11 +44,16 @@ class Appender:
         """Position of the last event, as far as this appender knows."""
         return self._head
 
-    def append(self, commits: Sequence[Commit]) -> list[Outcome]:
-        """Store them in one transaction. What the driver raises is for the caller to explain."""
+    def append(self, commits: Sequence[Commit], *, patient: bool = True) -> list[Outcome]:
+        """Store them in one transaction. What the driver raises is for the caller to explain.
+
+        Unless it is ``patient``, it raises `Busy` rather than wait for others.
+        """
+        begin(self._connection, patient=patient)
         try:
             return self._transaction(commits, look_up=False)
         except sqlite3.IntegrityError:  # an id was there before; this is rare, so see which
+            begin(self._connection)
             return self._transaction(commits, look_up=True)
 
     def first_outcome(self, commit_id: str) -> Appended | None:
@@ -66,7 +78,6 @@ class Appender:
         return Appended(position, versions, duplicate=True)
 
     def _transaction(self, commits: Sequence[Commit], *, look_up: bool) -> list[Outcome]:
-        self._connection.execute("begin immediate")
         try:
             self._refresh(commits)
             batch = _Batch(self, self._connection, self._head, self._versions)
@@ -75,8 +86,7 @@ class Appender:
             self._connection.execute("commit")
         except BaseException:
             self._seen = -1
-            if self._connection.in_transaction:
-                self._connection.execute("rollback")
+            roll_back(self._connection)
             raise
         self._head = batch.head
         return outcomes
@@ -105,6 +115,33 @@ class Appender:
                     (json.dumps(list(unknown)),),
                 ).fetchall()
             )
+
+
+def begin(connection: sqlite3.Connection, *, patient: bool = True) -> None:
+    """Take the write lock. Nobody can come between from here to the commit.
+
+    The waiting is done here, so that one who must not wait need not.
+    """
+    until = time.monotonic() + _PATIENCE
+    pause = 0.001
+    while True:
+        try:
+            connection.execute("begin immediate")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            if not patient:
+                raise Busy from error
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.02)
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """After a failure. If even this fails, the connection stays in its transaction."""
+    if connection.in_transaction:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("rollback")
 
 
 class _Batch:

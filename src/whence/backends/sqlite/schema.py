@@ -27,6 +27,7 @@ pragma synchronous = full;
 pragma cache_size = -65536;
 pragma wal_autocheckpoint = 2000;
 pragma journal_size_limit = 67108864;
+pragma busy_timeout = 0;
 """
 _READER = """
 pragma query_only = on;
@@ -38,9 +39,13 @@ _HERE = "whence.backends.sqlite"
 
 
 def connect(path: Path, *, writer: bool = False) -> sqlite3.Connection:
-    """A connection for one thread: *the* one that writes, or one that only reads."""
+    """The connection that writes (it never waits by itself), or one that only reads."""
     connection = sqlite3.connect(
-        path, timeout=10, isolation_level=None, check_same_thread=False, cached_statements=512
+        path,
+        timeout=_PATIENCE,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
     )
     try:
         connection.executescript(_WRITER if writer else _READER)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from whence.backends.sqlite import schema, selecting
+from whence.backends.sqlite.failures import translated
 from whence.backends.sqlite.readers import Readers
 from whence.backends.sqlite.watcher import Watcher
 from whence.backends.sqlite.writer import Writer
@@ -98,8 +99,9 @@ class SqliteStore:
     def _start(self) -> tuple[Writer, Readers, Watcher]:
         schema.prepare(self.path)
         watcher = Watcher(self.path)
-        return (
-            Writer(self.path, watcher.moved),
-            Readers(self.path, self._number_of_readers),
-            watcher,
-        )
+        try:
+            writer = Writer(self.path, watcher.moved)
+        except sqlite3.Error as error:
+            watcher.close()
+            raise translated(error, self.path) from error
+        return writer, Readers(self.path, self._number_of_readers), watcher

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -29,9 +29,14 @@ class _Desk(threading.local, Generic[Job]):
 
 
 class Counter(Generic[Job]):
-    """Takes jobs from any event loop; all that one iteration brings travel together."""
+    """Takes jobs from any event loop; all that one iteration brings travel together.
 
-    def __init__(self) -> None:
+    A job that comes alone is offered to ``at_once`` first, in the event loop itself: it may
+    do the job there and say so.
+    """
+
+    def __init__(self, at_once: Callable[[Ticket[Job]], bool] = lambda ticket: False) -> None:
+        self._at_once = at_once
         self.queue: SimpleQueue[Sequence[Ticket[Job]] | None] = SimpleQueue()
         self._desk: _Desk[Job] = _Desk()
 
@@ -53,7 +58,10 @@ class Counter(Generic[Job]):
 
     def _flush(self, desk: _Desk[Job]) -> None:
         tickets, desk.tickets = desk.tickets, []
-        self.queue.put(tickets)
+        if len(tickets) == 1 and self.queue.empty() and self._at_once(tickets[0]):
+            _resolve(tickets)
+        else:
+            self.queue.put(tickets)
 
 
 def answer(tickets: Sequence[Ticket[Any]]) -> None:

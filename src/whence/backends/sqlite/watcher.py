@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from whence.backends.sqlite import selecting
@@ -21,6 +21,7 @@ class Watcher:
         self._waiting: dict[asyncio.Future[None], int] = {}
         self._changed = threading.Condition()
         self._closed = False
+        self._head = 0  # as far as anybody said
         self._thread = threading.Thread(target=self._run, name=f"watcher {path}", daemon=True)
         self._thread.start()
 
@@ -36,6 +37,8 @@ class Watcher:
         """See `EventStore.wait`."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._changed:
+            if self._head > after:
+                return
             self._waiting[future] = after
             self._changed.notify()
         try:
@@ -48,6 +51,7 @@ class Watcher:
     def moved(self, head: int) -> None:
         """The log has grown to ``head``."""
         with self._changed:
+            self._head = max(self._head, head)
             woken = [future for future, after in self._waiting.items() if after < head]
             for future in woken:
                 del self._waiting[future]
@@ -56,16 +60,19 @@ class Watcher:
                 future.get_loop().call_soon_threadsafe(_wake, future)
 
     def _run(self) -> None:
-        with closing(connect(self._path)) as connection:
-            seen = -1
-            while self._somebody_waits():
-                with suppress(sqlite3.Error):  # only a hint: the reader itself will say it
-                    (version,) = connection.execute("pragma data_version").fetchone()
-                    if version != seen:
-                        self.moved(selecting.head(connection))
-                        seen = version
-                with self._changed:
-                    self._changed.wait_for(lambda: self._closed, _POLL)
+        connection: sqlite3.Connection | None = None
+        seen = -1
+        while self._somebody_waits():
+            with suppress(sqlite3.Error):  # only a hint: whoever reads will hear of it
+                connection = connection or connect(self._path)
+                (version,) = connection.execute("pragma data_version").fetchone()
+                if version != seen:
+                    self.moved(selecting.head(connection))
+                    seen = version
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed, _POLL)
+        if connection is not None:
+            connection.close()
 
     def _somebody_waits(self) -> bool:
         with self._changed:

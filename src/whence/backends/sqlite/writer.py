@@ -1,22 +1,33 @@
-"""The one thread that writes: whatever waits goes into one transaction."""
+"""The one connection that writes: whatever waits goes into one transaction.
+
+A thread does the work. Only an append that comes alone, while nothing else is being written and
+the disk is swift, is done in the event loop itself: two changes of threads would take as long
+as the disk does.
+"""
 
 import contextlib
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
-from whence.backends.sqlite.appending import Appender
+from whence.backends.sqlite.appending import Appender, Busy, begin, roll_back
 from whence.backends.sqlite.failures import translated
 from whence.backends.sqlite.schema import connect
 from whence.backends.sqlite.threads import Counter, Ticket, answer
 from whence.errors import StoreError, Unknown
-from whence.store import Commit
+from whence.store import Appended, Commit
 
 _MOST_COMMITS = 1_000
 _MOST_BYTES = 16_000_000
+_SWIFT = 0.002
+"""Seconds. The event loop does not wait for a disk that takes longer on average."""
+_FEW = 10
+_MISTAKES = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
+_NOT_SYNCED = (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
 
 Task = Callable[[sqlite3.Connection], object]
 Job = Sequence[Commit] | Task
@@ -26,10 +37,12 @@ class Writer:
     """Owns the writing connection. ``on_head`` is told each new head, right after a commit."""
 
     def __init__(self, path: Path, on_head: Callable[[int], None]) -> None:
-        self.counter: Counter[Job] = Counter()
+        self.counter: Counter[Job] = Counter(self._at_once)
         self._path = path
         self._on_head = on_head
         self._waiting: deque[Ticket[Job]] = deque()
+        self._turn = threading.Lock()  # held by whoever uses the connection
+        self._pace = 2 * _SWIFT  # how long one commit takes on average; at first unknown
         self._connect()
         self._thread = threading.Thread(target=self._run, name=f"writer {path}", daemon=True)
         self._thread.start()
@@ -38,22 +51,23 @@ class Writer:
         """Finish what waits, then let go of the file."""
         self.counter.close()
         self._thread.join()
+        self._connection.close()
 
     def _connect(self) -> None:
         self._connection = connect(self._path, writer=True)
         self._appender = Appender(self._connection)
+        self._connected = True
 
     def _run(self) -> None:
         while self._collect():
-            first = self._waiting[0]
-            if callable(first.job):
-                tickets = [self._waiting.popleft()]
-                self._execute(tickets[0], first.job)
-            else:
-                tickets = self._batch()
-                self._append(tickets)
+            with self._turn:
+                if callable(self._waiting[0].job):
+                    tickets = [self._waiting.popleft()]
+                    self._execute(tickets[0])
+                else:
+                    tickets = self._batch()
+                    self._append(tickets)
             answer(tickets)
-        self._connection.close()
 
     def _collect(self) -> bool:
         """Wait for work and take all there is; False when there will be none any more."""
@@ -81,18 +95,43 @@ class Writer:
                     size += len(event.data)
         return batch
 
-    def _append(self, tickets: Sequence[Ticket[Job]]) -> None:
+    def _at_once(self, ticket: Ticket[Job]) -> bool:
+        """Do a small job in the event loop, if nobody has to wait long for it."""
+        job = ticket.job
+        if callable(job) or len(job) > 1 or len(job[0].events) > _FEW or self._pace > _SWIFT:
+            return False
+        if not self._turn.acquire(blocking=False):
+            return False
+        try:
+            self._append([ticket], patient=False)
+        except Busy:
+            return False
+        finally:
+            self._turn.release()
+        return True
+
+    def _append(self, tickets: Sequence[Ticket[Job]], *, patient: bool = True) -> None:
         commits: list[Commit] = []
         for ticket in tickets:
             commits += cast("Sequence[Commit]", ticket.job)
+        begun = time.perf_counter()
         try:
-            outcomes = self._appender.append(commits)
+            if not self._connected:
+                self._connect()
+            outcomes = self._appender.append(commits, patient=patient)
+        except Busy:
+            raise
+        except _MISTAKES as error:
+            self._blame(tickets, ValueError(f"SQLite cannot keep this: {error}"))
+            return
         except sqlite3.Error as error:
             self._resolve(tickets, error)
             return
-        except Exception as error:  # one caller's mistake, such as data that is not bytes
-            self._one_by_one(tickets, error)
+        except Exception as error:
+            self._blame(tickets, error)
             return
+        if len(commits) == 1:
+            self._pace += 0.1 * (time.perf_counter() - begun - self._pace)
         self._on_head(self._appender.head)
         done = 0
         for ticket in tickets:
@@ -100,8 +139,8 @@ class Writer:
             ticket.answer = outcomes[done : done + number]
             done += number
 
-    def _one_by_one(self, tickets: Sequence[Ticket[Job]], error: Exception) -> None:
-        """So that only the one whose mistake it was gets to hear of it."""
+    def _blame(self, tickets: Sequence[Ticket[Job]], error: Exception) -> None:
+        """One caller's mistake, such as data that is not bytes: nobody else hears of it."""
         if len(tickets) == 1:
             tickets[0].error = error
             return
@@ -110,40 +149,51 @@ class Writer:
 
     def _resolve(self, tickets: Sequence[Ticket[Job]], error: sqlite3.Error) -> None:
         """The transaction failed: learn what became of each commit."""
+        absent_is_sure = True
+        if self._connection.in_transaction or error.sqlite_errorcode in _NOT_SYNCED:
+            # What a failed sync left behind may yet come to life, after a crash.
+            self._abandon()
+            absent_is_sure = False
         for ticket in tickets:
-            if callable(ticket.job):
-                continue
-            try:
-                outcomes = [self._appender.first_outcome(commit.id) for commit in ticket.job]
-            except sqlite3.Error:
+            commits = cast("Sequence[Commit]", ticket.job)
+            found = self._look_up(commits)
+            if found is None or not (all(found) or absent_is_sure):
                 reason = str(translated(error, self._path))
-                ticket.answer = [Unknown(commit.id, reason) for commit in ticket.job]
-                self._reconnect()
-                continue
-            if all(outcomes):
-                ticket.answer = outcomes
+                ticket.answer = [Unknown(commit.id, reason) for commit in commits]
+            elif all(found):
+                ticket.answer = found
             else:
                 ticket.error = self._explained(error)
+
+    def _look_up(self, commits: Sequence[Commit]) -> list[Appended | None] | None:
+        try:
+            if not self._connected:
+                self._connect()
+            return [self._appender.first_outcome(commit.id) for commit in commits]
+        except sqlite3.Error:
+            self._abandon()
+            return None
 
     def _explained(self, error: sqlite3.Error) -> StoreError:
         failure = translated(error, self._path)
         failure.__cause__ = error
         return failure
 
-    def _reconnect(self) -> None:
+    def _abandon(self) -> None:
+        """The connection is in no state to go on: the next job gets a new one."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
-        with contextlib.suppress(sqlite3.Error):
-            self._connect()
+        self._connected = False
 
-    def _execute(self, ticket: Ticket[Job], task: Task) -> None:
+    def _execute(self, ticket: Ticket[Job]) -> None:
         """In a transaction of its own."""
-        connection = self._connection
+        task = cast("Task", ticket.job)
         try:
-            connection.execute("begin immediate")
-            ticket.answer = task(connection)
-            connection.execute("commit")
+            if not self._connected:
+                self._connect()
+            begin(self._connection)
+            ticket.answer = task(self._connection)
+            self._connection.execute("commit")
         except Exception as error:
             ticket.error = self._explained(error) if isinstance(error, sqlite3.Error) else error
-            if connection.in_transaction:
-                connection.execute("rollback")
+            roll_back(self._connection)
