@@ -94,6 +94,7 @@ class App(Verbs):
     ) -> "App":
         """The same application on another store, read database or clock, as for a test."""
         other = copy(self)
+        other.wiring, other._steps = self.wiring.copy(), [*self._steps]
         other._store = self._store if store is None else store
         other._read = read if read is not None or store is not None else self._read
         other.clock = clock or self.clock

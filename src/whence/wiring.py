@@ -1,7 +1,8 @@
 """What an application is made of, and the checks that find wrong wiring at start."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from whence.aggregate import Aggregate
@@ -28,6 +29,11 @@ class Wiring:
     projections: list[type[Projection]] = field(default_factory=list[type[Projection]])
     decisions: list[Decision] = field(default_factory=list[Decision])
     answers: list[Callable[..., Any]] = field(default_factory=list[Callable[..., Any]])
+
+    def copy(self) -> "Wiring":
+        """The same parts: what is added to the one is not added to the other."""
+        kept = {f.name: copy(getattr(self, f.name)) for f in fields(self)}
+        return Wiring(**kept)
 
     def add(self, part: Part) -> None:
         """Take in one part. Raises `WiringError` if it is none, or if a name is taken."""

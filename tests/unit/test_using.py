@@ -1,0 +1,83 @@
+"""`App.using`: the same application elsewhere, and what is added to it stays there."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from whence import Aggregate, App, Receipt, WhenceError, command, decide, event, evolve
+from whence.bus import Context, Handle
+
+
+@event
+class Rung:
+    bell_id: str
+
+
+@command
+class Ring:
+    bell_id: str
+
+
+@command
+class RingTwice:
+    bell_id: str
+
+
+class Bell(Aggregate):
+    @decide
+    def ring(self, command: Ring) -> Iterator[object]:
+        yield Rung(self.id)
+
+    @evolve
+    def _(self, event: Rung) -> None:
+        pass
+
+
+@pytest.fixture
+def app() -> App:
+    app = App("bells", Bell, store="memory://")
+
+    @app.decides
+    def _(command: RingTwice, bell: Bell) -> Iterator[object]:
+        yield Rung(bell.id)
+        yield Rung(bell.id)
+
+    return app
+
+
+async def test_it_has_what_was_added_before(app: App) -> None:
+    async with app.using(store="memory://") as other:
+        assert (await other.send(RingTwice("B1"))).versions == {"bell-B1": 2}
+
+
+async def test_a_step_that_is_added_to_it_stays_with_it(app: App) -> None:
+    seen: list[str] = []
+
+    async def see(context: Context, call_next: Handle) -> Receipt:
+        seen.append(context.name)
+        return await call_next(context)
+
+    other = app.using(store="memory://")
+    other.use(see)
+    async with app, other:
+        await app.send(Ring("B1"))
+        assert seen == []
+        await other.send(Ring("B1"))
+        assert seen == ["Ring"]
+
+
+async def test_a_decision_that_is_added_to_it_stays_with_it(app: App) -> None:
+    @command
+    class Muffle:
+        bell_id: str
+
+    other = app.using(store="memory://")
+
+    @other.decides
+    def _(command: Muffle, bell: Bell) -> list[object]:
+        return []
+
+    async with app, other:
+        await other.send(Muffle("B1"))
+        with pytest.raises(WhenceError, match="no handler"):
+            await app.send(Muffle("B1"))
