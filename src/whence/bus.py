@@ -1,7 +1,8 @@
 """The message router: every command finds its one handler here, through the pipeline.
 
 A step of the pipeline is ``async def step(context, call_next)``: it may look, refuse, call
-``await call_next(context)`` once or again, and returns the `Receipt`.
+``await call_next(context)`` once or again, and returns the `Receipt`. Of our own steps those that
+only look are plain functions: every coroutine around a command is paid for by every command.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ from inspect import isawaitable
 from time import perf_counter
 from typing import TypedDict
 
+from msgspec import Struct
+
 from whence.codec import Codec, Form
 from whence.errors import Conflict, Forbidden, Invalid, Stale, WiringError
 from whence.messages import place
@@ -19,8 +22,7 @@ from whence.store import EventStore, of_commit
 from whence.telemetry import Telemetry
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """The answer to a command: where its events are, never data."""
 
     position: int
@@ -97,10 +99,10 @@ class Timed:
                 self._telemetry.took(context.name, start, failed)
 
 
-async def validation(context: Context, call_next: Handle) -> Receipt:
+def validation(context: Context, call_next: Handle) -> Awaitable[Receipt]:
     """Refuse a command whose fields do not fit their annotations, naming every bad one."""
     context.form.check(context.command)
-    return await call_next(context)
+    return call_next(context)
 
 
 class Authorization:
@@ -111,14 +113,17 @@ class Authorization:
     def __init__(self, allowed: Authorize | None) -> None:
         self._allowed = allowed
 
-    async def __call__(self, context: Context, call_next: Handle) -> Receipt:
+    def __call__(self, context: Context, call_next: Handle) -> Awaitable[Receipt]:
         """See `Step`. Raises `Forbidden` if the application answers False."""
-        if self._allowed is not None:
-            answer = self._allowed(context)
-            if isawaitable(answer):
-                answer = await answer
-            if answer is False:
-                raise Forbidden(f"{context.by or 'an unnamed sender'} may not {context.name}")
+        return call_next(context) if self._allowed is None else self._ask(context, call_next)
+
+    async def _ask(self, context: Context, call_next: Handle) -> Receipt:
+        assert self._allowed is not None
+        answer = self._allowed(context)
+        if isawaitable(answer):
+            answer = await answer
+        if answer is False:
+            raise Forbidden(f"{context.by or 'an unnamed sender'} may not {context.name}")
         return await call_next(context)
 
 
@@ -130,10 +135,12 @@ class Idempotency:
     def __init__(self, store: EventStore) -> None:
         self._store = store
 
-    async def __call__(self, context: Context, call_next: Handle) -> Receipt:
+    def __call__(self, context: Context, call_next: Handle) -> Awaitable[Receipt]:
         """See `Step`. Raises `Invalid` if the id belongs to another kind of command."""
-        first = await find_receipt(self._store, context) if context.repeatable else None
-        return first or await call_next(context)
+        return self._find(context, call_next) if context.repeatable else call_next(context)
+
+    async def _find(self, context: Context, call_next: Handle) -> Receipt:
+        return await find_receipt(self._store, context) or await call_next(context)
 
 
 async def find_receipt(store: EventStore, context: Context) -> Receipt | None:
@@ -245,12 +252,12 @@ class Bus:
             for command, (handle, _) in self._handlers.items()
         }
 
-    async def send(self, context: Context) -> Receipt:
+    def send(self, context: Context) -> Awaitable[Receipt]:
         """Hand the command to its handler. Raises `WiringError` if nobody handles it."""
         route = self._routes.get(type(context.command))
         if route is None:
             raise unhandled(type(context.command))
-        return await route(context)
+        return route(context)
 
     @property
     def handled(self) -> Iterable[type]:
