@@ -42,17 +42,14 @@ class TableBoard(ReadModel):
     @evolve
     def order_received(self, event: OrderReceived) -> None:
         self._advance(event.order_id, "cooking")
-        self._look()
 
     @evolve
     def food_ready(self, event: FoodReady) -> None:
         self._advance(event.order_id, "ready")
-        self._look()
 
     @evolve
     def food_served(self, event: FoodServed) -> None:
-        self.orders = {id: stage for id, stage in self.orders.items() if id != event.order_id}
-        self._look()
+        self._advance(event.order_id, None)
 
     @evolve
     def bill_requested(self, event: BillRequested) -> None:
@@ -73,16 +70,18 @@ class TableBoard(ReadModel):
     def guests_left(self, event: GuestsLeft) -> None:
         self.delete()
 
-    def _advance(self, order_id: str, stage: Stage) -> None:
-        """Note the new stage of an order, unless it was for guests who have left."""
+    def _advance(self, order_id: str, stage: Stage | None) -> None:
+        """Note where an order is; None: on the table."""
         if order_id in self.orders:
-            self.orders = {**self.orders, order_id: stage}
+            others = {id: at for id, at in self.orders.items() if id != order_id}
+            self.orders = others if stage is None else {**others, order_id: stage}
+            self._look()
+        elif not self.visit_id:
+            self.delete()  # it was for guests who have left, and nobody has come since
 
     def _look(self) -> None:
-        """See what the guests wait for now; if they are gone, for nothing."""
-        if not self.visit_id:
-            self.delete()
-        elif self.bill:
+        """See what the guests wait for now."""
+        if self.bill:
             self.waits_for = "the bill" if self.bill == "wanted" else "to pay"
         else:
             self.waits_for = "food" if self.orders else "nothing"
