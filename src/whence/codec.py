@@ -1,19 +1,21 @@
 """Objects to bytes and back: plain JSON, whatever kind of class a message is.
 
 Dataclasses, msgspec Structs and attrs classes go through msgspec, Pydantic's through Pydantic's
-own validator (msgspec would read a Pydantic dataclass and skip its constraints). The stored form
-is tied to no class library. Messages from outside are read strictly: every bad field is named.
+own validator. The stored form is tied to no class library. Messages from outside are read
+strictly: every bad field is named. What would not come back as it is, is not stored.
 """
 
 import types
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Union, cast, get_args, get_origin
+from functools import partial
+from typing import Annotated, Any, NewType, Union, get_args, get_origin
 
 import msgspec
 
 from whence.envelope import Recorded
-from whence.errors import Invalid, Undecodable, UnknownType, WiringError
-from whence.messages import Field, Kind, MessageType, describe, place
+from whence.errors import Invalid, Undecodable, UnknownType, Unstorable, WiringError
+from whence.messages import Field, Kind, MessageType, describe, place, pydantic_validator
+from whence.storable import check_storable, field_names, same, validated
 
 Decode = Callable[[bytes], Any]
 
@@ -23,15 +25,16 @@ def to_plain(value: Any) -> Any:
     serializer = getattr(value, "__pydantic_serializer__", None)
     if serializer is None:
         raise TypeError(f"cannot store a {type(value).__name__}")
-    return serializer.to_python(value, mode="json")
+    return serializer.to_python(value, mode="json", by_alias=False, round_trip=True)
 
 
 def from_plain(cls: type, value: Any) -> Any:
     """The reverse of `to_plain`."""
-    validator = getattr(cls, "__pydantic_validator__", None)
+    validator = pydantic_validator(cls)
     if validator is None:
         raise TypeError(f"cannot read a {cls.__name__}")
-    return validator.validate_python(value)
+    # By way of JSON: there a text may stand for a date even in a strict model.
+    return validator.validate_json(to_json(value), by_alias=False, by_name=True)
 
 
 def to_builtins(value: object) -> Any:
@@ -48,21 +51,32 @@ _encoder = msgspec.json.Encoder(enc_hook=to_plain)
 
 
 class Form:
-    """How one class of messages is written, read, converted and checked."""
+    """How one class of messages is written, read, converted and checked.
+
+    Raises `WiringError` if there is a field that cannot be written and read back.
+    """
 
     def __init__(self, message: MessageType) -> None:
         self.message = message
         self.cls = message.cls
-        self._validator = getattr(self.cls, "__pydantic_validator__", None)
-        self.encode: Callable[[Any], bytes] = _encoder.encode
+        self._validator = pydantic_validator(self.cls)
+        self._validate = check_storable(message)
+        self.encode: Callable[[Any], bytes]
         self.decode: Decode
         if self._validator is not None:
-            self.encode = self.cls.__pydantic_serializer__.to_json  # type: ignore[attr-defined]
-            self.decode = self._validator.validate_json
+            write = self.cls.__pydantic_serializer__.to_json  # type: ignore[attr-defined]
+            self.encode = partial(write, by_alias=False, round_trip=True)
+            self.decode = partial(self._validator.validate_json, by_alias=False, by_name=True)
         else:
-            _storable(message)
-            self.decode = msgspec.json.Decoder(self.cls, dec_hook=from_plain).decode
-        self._exact = [(f.name, _exact(f.type)) for f in message.fields]
+            self.encode = _encoder.encode
+            self.decode = _decoder(self.cls, self._validate)
+        self._fields = [_FieldForm(field, self._validate) for field in message.fields]
+        self._exact = [(field.name, field.exact) for field in self._fields]
+        self._simple = (
+            self._validator is None
+            and not hasattr(self.cls, "__post_init__")
+            and len(self._fields) == len(field_names(self.cls))
+        )
         self._tags = [(f.name, f.tag) for f in message.fields if f.tag]
 
     def tags(self, event: object) -> tuple[str, ...]:
@@ -72,62 +86,100 @@ class Form:
         found = (tag for name, mark in self._tags for tag in mark.of(getattr(event, name)))
         return tuple(dict.fromkeys(found))
 
+    def keep(self, event: object) -> bytes:
+        """What `encode` says. Raises `Unstorable` if ``event`` would not come back as it is."""
+        try:
+            data = self.encode(event)
+            if (self._simple and self._looks_right(event)) or same(self.decode(data), event):
+                return data
+        except (ValueError, TypeError) as error:
+            raise self._unstorable(event, str(error)) from error
+        raise self._unstorable(event, f"it would come back as {self.decode(data)!r}")
+
     def check(self, message: object) -> None:
         """Raise `Invalid`, naming every bad field, unless each fits its annotation."""
-        for name, exact in self._exact:
-            if type(getattr(message, name)) not in exact:
-                break
-        else:
-            return
-        if self._validator is None:
-            self._check_slowly(message)
+        if self._validator is None and not self._looks_right(message):
+            found = {f.name: f.problem(getattr(message, f.name)) for f in self._fields}
+            if bad := {name: problem for name, problem in found.items() if problem}:
+                raise Invalid(self.message.name, bad)
 
     def convert(self, values: Mapping[str, Any], *, strict: bool = False) -> Any:
         """Make a message from outside values. Raises `Invalid` with every bad field at once.
 
         Not ``strict``: text from forms and command lines may stand for numbers and the like.
         """
-        known = {field.name for field in self.message.fields}
+        known = {field.name for field in self._fields}
         bad = {name: "no such field" for name in values if name not in known}
-        if self._validator is not None:
-            return self._convert_pydantic(values, bad, strict)
+        make = self._from_fields if self._validator is None else self._from_pydantic
+        made = make(values, strict, bad)
+        if bad:
+            raise Invalid(self.message.name, bad)
+        return made
+
+    def _looks_right(self, message: object) -> bool:
+        """Whether every field is of a class that needs no closer look."""
+        for name, exact in self._exact:  # noqa: SIM110, a loop is twice as quick
+            if type(getattr(message, name)) not in exact:
+                return False
+        return True
+
+    def _from_fields(self, values: Mapping[str, Any], strict: bool, bad: dict[str, str]) -> Any:
         good: dict[str, Any] = {}
-        for field in self.message.fields:
+        for field in self._fields:
             if field.name in values:
-                _convert(field, values[field.name], strict, good, bad)
+                try:
+                    good[field.name] = field.convert(values[field.name], strict)
+                except (ValueError, TypeError) as error:
+                    bad[field.name] = _told(error)
             elif field.required:
                 bad[field.name] = "is missing"
         if bad:
-            raise Invalid(self.cls.__name__, bad)
-        return self.cls(**good)
+            return None
+        try:
+            return self.cls(**good)
+        except (ValueError, TypeError) as error:  # its own validators, or its __post_init__
+            bad["message"] = str(error)
 
-    def _check_slowly(self, message: object) -> None:
-        bad: dict[str, str] = {}
-        for field in self.message.fields:
-            value = getattr(message, field.name)
-            if type(value) not in _exact(field.type):
-                try:
-                    value = to_builtins(value)
-                except TypeError as error:
-                    bad[field.name] = str(error)
-                else:
-                    _convert(field, value, True, {}, bad)
-        if bad:
-            raise Invalid(self.cls.__name__, bad)
-
-    def _convert_pydantic(
-        self, values: Mapping[str, Any], bad: dict[str, str], strict: bool
-    ) -> Any:
+    def _from_pydantic(self, values: Mapping[str, Any], strict: bool, bad: dict[str, str]) -> Any:
         assert self._validator is not None
         try:
             # JSON knows no dates or ids: strictness about types is for Pydantic's own settings.
-            made = self._validator.validate_python(dict(values))
+            return self._validator.validate_python(dict(values), by_alias=False, by_name=True)
         except ValueError as error:
             bad |= _problems(error)
-        else:
-            if not bad:
-                return made
-        raise Invalid(self.cls.__name__, bad)
+
+    def _unstorable(self, event: object, reason: str) -> Unstorable:
+        return Unstorable(
+            f"{event!r} cannot be stored: {reason}. Its class is {place(self.cls)}:"
+            " what a decision yields must fit the annotations there. Nothing was stored"
+        )
+
+
+class _FieldForm:
+    """How one field of a message is converted and checked."""
+
+    def __init__(self, field: Field, validate: bool) -> None:
+        self.name, self.required = field.name, field.required
+        self.exact = _exact(field.type)
+        self._type, self._validate = field.type, validate
+        self._decode: Decode = _decoder(field.type, validate)
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with ``value`` here; None: it would come back from storage as it is."""
+        if type(value) in self.exact:
+            return None
+        try:
+            again = self._decode(to_json(value))
+        except (ValueError, TypeError) as error:
+            return _told(error)
+        if same(again, value):
+            return None
+        return f"Expected `{_name(self._type)}`, got `{type(value).__name__}`"
+
+    def convert(self, value: Any, strict: bool) -> Any:
+        """``value`` from outside as what the annotation says. Raises ValueError or TypeError."""
+        made = msgspec.convert(value, self._type, strict=strict, dec_hook=from_plain)
+        return validated(made) if self._validate else made
 
 
 class Codec:
@@ -207,13 +259,20 @@ def _problems(error: Any) -> dict[str, str]:
     return {".".join(map(str, one["loc"])) or "message": one["msg"] for one in found}
 
 
-def _convert(
-    field: Field, value: Any, strict: bool, good: dict[str, Any], bad: dict[str, str]
-) -> None:
-    try:
-        good[field.name] = msgspec.convert(value, field.type, strict=strict, dec_hook=from_plain)
-    except (msgspec.ValidationError, ValueError, TypeError) as error:
-        bad[field.name] = str(error)
+def _told(error: Exception) -> str:
+    """What is wrong, on one line."""
+    if not hasattr(error, "errors"):
+        return str(error)
+    return "; ".join(f"{where}: {problem}" for where, problem in _problems(error).items())
+
+
+def _name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
+
+
+def _decoder(hint: Any, validate: bool) -> Decode:
+    decode: Decode = msgspec.json.Decoder(hint, dec_hook=from_plain).decode
+    return (lambda data: validated(decode(data))) if validate else decode
 
 
 def _exact(hint: Any) -> frozenset[type]:
@@ -224,37 +283,10 @@ def _exact(hint: Any) -> frozenset[type]:
     if get_origin(hint) is Annotated:
         inner, *marks = get_args(hint)
         return frozenset() if any(isinstance(m, msgspec.Meta) for m in marks) else _exact(inner)
-    plain = isinstance(hint, type) and hint in (str, int, bool, float, bytes, type(None))
-    return frozenset({hint}) if plain else frozenset()
+    if isinstance(hint, NewType):
+        return _exact(hint.__supertype__)
+    # No float: a NaN or an infinity is one, and JSON has neither.
+    return frozenset({hint}) if hint in _PLAIN else frozenset()
 
 
-def _storable(message: MessageType) -> None:
-    """Raise `WiringError` unless every field can be written and read back."""
-    for field in message.fields:
-        try:
-            msgspec.json.Decoder(field.type, dec_hook=from_plain)
-            foreign = _foreign(msgspec.inspect.type_info(field.type), set())
-        except TypeError as error:
-            raise WiringError(f"{message}: field {field.name}: {error}") from error
-        if foreign is not None:
-            raise WiringError(
-                f"{message}: field {field.name}: a {foreign.__name__} cannot be stored;"
-                " make it a dataclass, msgspec Struct, attrs class or Pydantic model"
-            )
-
-
-def _foreign(info: Any, seen: set[type]) -> type | None:
-    """A class inside ``info`` that neither msgspec nor Pydantic can write; None without one."""
-    if isinstance(info, msgspec.inspect.CustomType):
-        return None if hasattr(info.cls, "__pydantic_validator__") else info.cls
-    cls = getattr(info, "cls", None)
-    if cls in seen or not isinstance(info, (msgspec.inspect.Type, msgspec.inspect.Field)):
-        return None
-    if cls is not None:
-        seen.add(cls)
-    for name in info.__struct_fields__:
-        part = getattr(info, name)
-        inner = cast(tuple[object, ...], part) if isinstance(part, tuple) else (part,)
-        if found := next((found for one in inner if (found := _foreign(one, seen))), None):
-            return found
-    return None
+_PLAIN = (str, int, bool, bytes, type(None))

@@ -13,9 +13,10 @@ WhenceError
 ├── Behind                 a read model has not yet seen what the reader asked for
 ├── HandlerFailed          a handler of the application raised on an event (``.position``)
 ├── NotFound               there is no such row, stream or version
-├── CodecError             stored bytes that this program cannot read
+├── CodecError             what is stored and the classes of this program do not fit
 │   ├── UnknownType        no class is registered for a stored type name
-│   └── Undecodable        the payload does not fit the class
+│   ├── Undecodable        the payload does not fit the class
+│   └── Unstorable         an event would not come back as it is; it was not stored
 └── StoreError             the database failed; the driver's error is the cause
     ├── ForeignStore       the file or database is not a whence store
     ├── NewerSchema        written by a later version of whence
@@ -145,7 +146,7 @@ class NotFound(WhenceError):
 
 
 class CodecError(WhenceError):
-    """Stored bytes that this program cannot read."""
+    """What is stored and the classes of this program do not fit."""
 
 
 class UnknownType(CodecError):
@@ -154,6 +155,10 @@ class UnknownType(CodecError):
 
 class Undecodable(CodecError):
     """A stored payload does not fit its class."""
+
+
+class Unstorable(CodecError):
+    """An event would not come back from the store as it is. Nothing was stored."""
 
 
 class StoreError(WhenceError):

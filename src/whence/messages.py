@@ -8,21 +8,19 @@ import inspect
 import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property, partial
 from types import FrameType
 from typing import (
-    Annotated,
     Any,
     Literal,
     TypeVar,
     cast,
     dataclass_transform,
     get_args,
-    get_origin,
     overload,
 )
 from typing import get_type_hints as _hints
-from weakref import WeakKeyDictionary
 
 from whence.errors import WiringError
 
@@ -48,7 +46,12 @@ class Tag:
             return []
         several = isinstance(value, (list, tuple, set, frozenset))
         values = cast(Iterable[object], value) if several else (value,)
-        return [f"{self.name}:{self.normalise(str(one))}" for one in values]
+        return [f"{self.name}:{self.normalise(_text(one))}" for one in values]
+
+
+def _text(value: object) -> str:
+    """``value`` in a tag. An Enum's member counts by its value: its class may be renamed."""
+    return str(value.value if isinstance(value, Enum) else value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ def query(first: Any = None, /, *, version: int = 1) -> Any:
 
 
 _frozen = dataclass(frozen=True, slots=True)
-_registered: WeakKeyDictionary[type, MessageType] = WeakKeyDictionary()
+_registered: dict[type, MessageType] = {}
 
 
 def registered(cls: type) -> MessageType | None:
@@ -175,7 +178,15 @@ def spoken_in(modules: Collection[str], kind: Kind) -> list[MessageType]:
 def place(cls: type) -> str:
     """A class and where it was written, as errors name it."""
     found = _registered.get(cls)
-    return f"{cls.__qualname__} ({found.where if found else cls.__module__})"
+    return f"{cls.__qualname__} ({found.where if found else _source_of(cls)})"
+
+
+def _source_of(cls: type) -> str:
+    """File and line of a class that is no message; its module if nobody can tell."""
+    try:
+        return f"{inspect.getsourcefile(cls)}:{inspect.getsourcelines(cls)[1]}"
+    except (OSError, TypeError):  # typed into a console, or built in
+        return cls.__module__
 
 
 def line_of(frame: FrameType) -> str:
@@ -189,7 +200,9 @@ def _register(kind: Kind, first: Any, version: int) -> Any:
         raise WiringError(f"{where}: versions count from 1, not {version}")
 
     def decorate(cls: type[Any], name: str | None = None) -> type[Any]:
-        made = cls if _is_made(cls) else _frozen(cls)
+        if cls in _registered:
+            raise WiringError(f"{where}: this is the {_registered[cls]} already: decorate it once")
+        made = cls if _is_made(cls, where) else _frozen(cls)
         _registered[made] = MessageType(made, kind, name or cls.__name__, version, where)
         return made
 
@@ -200,23 +213,45 @@ def _register(kind: Kind, first: Any, version: int) -> Any:
     return partial(decorate, name=first)
 
 
-def _is_made(cls: type) -> bool:
-    """Whether ``cls`` is already a dataclass, Struct, attrs class or Pydantic model."""
-    return "__dataclass_fields__" in cls.__dict__ or any(
-        hasattr(cls, mark) for mark in ("__struct_fields__", "__attrs_attrs__", "model_fields")
-    )
+def _is_made(cls: type, where: str) -> bool:
+    """Whether ``cls`` is already a dataclass, Struct, attrs class or Pydantic model.
+
+    Raises `WiringError` for a class that inherits from one and is not decorated as one itself:
+    its own fields would be ignored.
+    """
+    if any(mark in cls.__dict__ for mark in _MADE):
+        return True
+    for mark, fix in (("__attrs_attrs__", "@attrs.frozen"), (_PYDANTIC, "@pydantic's dataclass")):
+        if hasattr(cls, mark):
+            raise WiringError(f"{where}: {cls.__name__} needs {fix}, as its base has it")
+    return False
+
+
+_PYDANTIC = "__pydantic_validator__"
+_MADE = ("__dataclass_fields__", "__struct_fields__", "__attrs_attrs__", _PYDANTIC)
+
+
+def pydantic_validator(cls: type) -> Any:
+    """What makes instances of a Pydantic model or dataclass; None for other classes."""
+    return cls.__dict__.get(_PYDANTIC)
 
 
 def _names(cls: Any) -> list[tuple[str, bool]]:
     """Names of the fields of ``cls``, and whether each must be given."""
-    if hasattr(cls, "model_fields"):
-        return [(name, field.is_required()) for name, field in cls.model_fields.items()]
-    parameters = inspect.signature(cls).parameters.values()
-    return [(p.name, p.default is p.empty) for p in parameters]
+    if pydantic_validator(cls) is not None:
+        fields: dict[str, Any] = cls.__pydantic_fields__
+        return [(name, field.is_required()) for name, field in fields.items()]
+    parameters = inspect.signature(cls).parameters
+    for attribute in getattr(cls, "__attrs_attrs__", ()):
+        if attribute.init and attribute.name not in parameters:
+            raise WiringError(
+                f"{place(cls)}: its field {attribute.name!r} is {attribute.alias!r} to those who"
+                " make one: give it one name, without an underscore"
+            )
+    return [(p.name, p.default is p.empty) for p in parameters.values()]
 
 
 def tag_of(hint: Any) -> Tag | None:
-    """The tag that an annotation carries, if any."""
-    if get_origin(hint) is Annotated:
-        return next((mark for mark in get_args(hint)[1:] if isinstance(mark, Tag)), None)
-    return None
+    """The tag that an annotation carries, if any: also inside a union, a list or the like."""
+    found = (mark for mark in getattr(hint, "__metadata__", ()) if isinstance(mark, Tag))
+    return next(found, None) or next(filter(None, map(tag_of, get_args(hint))), None)

@@ -53,7 +53,7 @@ class Recorder:
 
     def _new(self, stream: str, event: object, metadata: bytes, micros: int) -> NewEvent:
         form = self._events.form(type(event))
-        word, data, tags = form.message.word, form.encode(event), form.tags(event)
+        word, data, tags = form.message.word, form.keep(event), form.tags(event)
         return NewEvent(word, data, stream, tags, metadata, micros)
 
     async def _unusual(self, outcome: Appended | Conflict | Unknown, context: Context) -> Receipt:
