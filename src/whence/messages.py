@@ -219,7 +219,7 @@ def _is_made(cls: type, where: str) -> bool:
     Raises `WiringError` for a class that inherits from one and is not decorated as one itself:
     its own fields would be ignored.
     """
-    if any(mark in cls.__dict__ for mark in _MADE):
+    if hasattr(cls, "__struct_fields__") or any(mark in cls.__dict__ for mark in _MADE):
         return True
     for mark, fix in (("__attrs_attrs__", "@attrs.frozen"), (_PYDANTIC, "@pydantic's dataclass")):
         if hasattr(cls, mark):
@@ -228,7 +228,7 @@ def _is_made(cls: type, where: str) -> bool:
 
 
 _PYDANTIC = "__pydantic_validator__"
-_MADE = ("__dataclass_fields__", "__struct_fields__", "__attrs_attrs__", _PYDANTIC)
+_MADE = ("__dataclass_fields__", "__attrs_attrs__", _PYDANTIC)
 
 
 def pydantic_validator(cls: type) -> Any:
