@@ -75,7 +75,9 @@ class MemoryStore:
         try:
             if len(self._log) <= after:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(waiting, timeout)
+                    # not wait_for: in Python 3.11 that may swallow a cancellation
+                    async with asyncio.timeout(timeout):
+                        await waiting
         finally:
             self._waiting.discard(waiting)
 

@@ -43,7 +43,9 @@ class Watcher:
             self._changed.notify()
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(future, timeout)
+                # not wait_for: in Python 3.11 that may swallow a cancellation
+                async with asyncio.timeout(timeout):
+                    await future
         finally:
             with self._changed:
                 self._waiting.pop(future, None)

@@ -330,6 +330,18 @@ class HeadAndWaiting(Suite):
         await append(store, event())
         await asyncio.wait_for(store.wait(await store.head(), 0.05), 10)
 
+    async def test_waiting_can_be_given_up_at_any_moment(self, store: EventStore) -> None:
+        head = await store.head()
+        for pause in range(40):  # some of them end just as the waiter is about to wake
+            waiting = asyncio.create_task(store.wait(head, 30))
+            await asyncio.sleep(0.001)
+            head = (await append(store, event())).position
+            for _ in range(pause % 8):
+                await asyncio.sleep(0)
+            gave_up = waiting.cancel()
+            await asyncio.wait_for(asyncio.wait([waiting]), 10)
+            assert waiting.cancelled() is gave_up
+
     async def test_a_follower_sees_each_event_soon(self, store: EventStore) -> None:
         seen: list[str] = []
 
