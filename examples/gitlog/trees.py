@@ -35,7 +35,7 @@ async def commit_at(app: App, repository_id: str, moment: str | date | None = No
 
 
 def tree_lines(repository: Repository) -> Iterator[str]:
-    """``path<TAB>mode<TAB>blob`` for all that is there, in git's order: by the bytes of the path."""
+    """``path<TAB>mode<TAB>blob`` for all that is there, in git's order: by the path's bytes."""
     tree = repository.tree
     for path in sorted(tree, key=unquoted):
         yield f"{path}\t{tree[path].mode}\t{tree[path].blob}"

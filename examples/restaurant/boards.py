@@ -73,8 +73,10 @@ class TableBoard(ReadModel):
     def _advance(self, order_id: str, stage: Stage | None) -> None:
         """Note where an order is; None: on the table."""
         if order_id in self.orders:
-            others = {id: at for id, at in self.orders.items() if id != order_id}
-            self.orders = others if stage is None else {**others, order_id: stage}
+            self.orders = {**self.orders}
+            del self.orders[order_id]
+            if stage is not None:
+                self.orders[order_id] = stage
             self._look()
         elif not self.visit_id:
             self.delete()  # it was for guests who have left, and nobody has come since

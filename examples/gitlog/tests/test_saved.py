@@ -60,7 +60,7 @@ def test_a_line_that_is_no_commit_is_named(tmp_path: Path, line: str, problem: s
     file.write_bytes(f"{FIRST}\n{line}\n".encode(errors="surrogateescape"))
     commits = open_source(file).commits("pond")
     assert next(commits).commit == "c1"
-    with pytest.raises(NoHistory, match=r"pond.jsonl, line 2: ") as error:
+    with pytest.raises(NoHistory, match=r"pond\.jsonl, line 2: ") as error:
         next(commits)
     assert problem in str(error.value)
 
@@ -69,14 +69,14 @@ def test_a_truncated_file_is_said_to_be_so(tmp_path: Path) -> None:
     whole = gzip.compress(saved(tmp_path, FIRST, SECOND).read_bytes())
     file = tmp_path / "cut.jsonl.gz"
     file.write_bytes(whole[:-20])
-    with pytest.raises(NoHistory, match="cut.jsonl.gz"):
+    with pytest.raises(NoHistory, match=r"cut\.jsonl\.gz"):
         open_source(file)
 
 
 def test_what_is_called_zipped_but_is_not_is_said_to_be_so(tmp_path: Path) -> None:
     file = tmp_path / "plain.jsonl.gz"
     file.write_text(FIRST)
-    with pytest.raises(NoHistory, match=r"plain.jsonl.gz: .*gzip"):
+    with pytest.raises(NoHistory, match=r"plain\.jsonl\.gz: .*gzip"):
         open_source(file)
 
 

@@ -59,9 +59,11 @@ async def test_an_evening_is_played_to_its_end(
 async def test_every_change_goes_on_with_what_was_there_before(tmp_path: Path) -> None:
     """The restaurant's life: one file, opened by each version of the application in its turn."""
     url = f"sqlite:///{tmp_path}/life.db"
+    receipts: list[Receipt] = []
     for number, (app, evening, _) in enumerate(EVENINGS):
         async with app.using(store=url) as opened:
-            receipt = await evening(opened, "7", f"V{number}")
+            receipts.append(await evening(opened, "7", f"V{number}"))
+    receipt = receipts[-1]
     async with bar.app.using(store=url) as opened:
         takings = await opened.read(Takings).get("2026-06-01", after=receipt)
         at_bar = await opened.read(BarTakings).get("2026-06-01", after=receipt)

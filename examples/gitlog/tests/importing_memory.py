@@ -1,0 +1,24 @@
+"""Import a history and print how many bytes of memory that took at most. A script for a test."""
+
+import asyncio
+import resource
+import sys
+
+
+async def main(examples: str, history: str, url: str) -> None:
+    sys.path.insert(0, examples)
+    import gitlog
+    from gitlog.models import Overview
+
+    async with gitlog.app.using(store=url) as app:
+        imported = await gitlog.import_history(app, gitlog.open_source(history), "history")
+        for model in app.wiring.models:
+            await app.read(model).after(imported.position, timeout=60).count()
+        row = await app.read(Overview).get("history")
+        assert row is not None
+        assert row.commits == imported.commits
+    unit = 1 if sys.platform == "darwin" else 1024
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+
+asyncio.run(main(*sys.argv[1:]))
