@@ -1,29 +1,31 @@
 """Every error that whence raises on purpose.
 
-WhenceError
-├── WiringError            the application is put together wrongly; raised at start
-├── ChangedState           a decision tried to change state; only an @evolve may
-├── Refused                a command was turned away; nothing was stored
-│   ├── Invalid            the message is malformed, whatever the state (``.fields``)
-│   ├── Forbidden          this person may not do this
-│   └── Rejected           the domain says no
-├── Conflict               others were faster; deciding again may succeed
-│   └── Stale              the sender had not seen the latest; only the sender can decide again
-├── Unknown                a commit's outcome could not be learnt
-├── Behind                 a read model has not yet seen what the reader asked for
-├── HandlerFailed          a handler of the application raised on an event (``.position``)
-├── NotFound               there is no such row, stream or version
-├── CodecError             what is stored and the classes of this program do not fit
-│   ├── UnknownType        no class is registered for a stored type name
-│   ├── Undecodable        the payload does not fit the class
-│   └── Unstorable         an event would not come back as it is; it was not stored
-└── StoreError             the database failed; the driver's error is the cause
-    ├── ForeignStore       the file or database is not a whence store
-    ├── NewerSchema        written by a later version of whence
-    ├── DamagedStore       the file is truncated or corrupt
-    ├── ReadOnlyStore      no right to write
-    ├── StoreFull          no room to write
-    └── StoreBusy          somebody else holds the write lock for too long
+To catch one is to catch those below it::
+
+    WhenceError
+    ├── WiringError            the application is put together wrongly; raised at start
+    ├── ChangedState           a decision tried to change state; only an @evolve may
+    ├── Refused                a command was turned away; nothing was stored
+    │   ├── Invalid            the message is malformed, whatever the state (``.fields``)
+    │   ├── Forbidden          this person may not do this
+    │   └── Rejected           the domain says no
+    ├── Conflict               others were faster; deciding again may succeed
+    │   └── Stale              the sender had not seen the latest; only the sender can decide again
+    ├── Unknown                a commit's outcome could not be learnt
+    ├── Behind                 a read model has not yet seen what the reader asked for
+    ├── HandlerFailed          a handler of the application raised on an event (``.position``)
+    ├── NotFound               there is no such row, stream or version
+    ├── CodecError             what is stored and the classes of this program do not fit
+    │   ├── UnknownType        no class is registered for a stored type name
+    │   ├── Undecodable        the payload does not fit the class
+    │   └── Unstorable         an event would not come back as it is; it was not stored
+    └── StoreError             the database failed; the driver's error is the cause
+        ├── ForeignStore       the file or database is not a whence store
+        ├── NewerSchema        written by a later version of whence
+        ├── DamagedStore       the file is truncated or corrupt
+        ├── ReadOnlyStore      no right to write
+        ├── StoreFull          no room to write
+        └── StoreBusy          somebody else holds the write lock for too long
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,0 +1,32 @@
+"""The documentation names everything that there is: errors, settings, steps, pages."""
+
+from pathlib import Path
+
+import pytest
+
+from whence import errors
+from whence.config import NAMES
+
+DOCS = Path(__file__).parents[2] / "docs"
+ERRORS = [
+    name
+    for name, value in vars(errors).items()
+    if isinstance(value, type) and issubclass(value, errors.WhenceError)
+]
+
+
+@pytest.mark.parametrize("name", [name for name in ERRORS if name != "WhenceError"])
+def test_every_error_says_what_to_do(name: str) -> None:
+    assert f"\n| `{name}` | " in (DOCS / "howto/errors.md").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_is_described(name: str) -> None:
+    page = (DOCS / "howto/configuration.md").read_text()
+    assert f"\n| `{name}` | " in page
+    assert f"`WHENCE_{name.upper()}`" in page
+
+
+@pytest.mark.parametrize("page", list(DOCS.glob("howto/*.md")), ids=lambda page: page.name)
+def test_every_page_is_listed(page: Path) -> None:
+    assert page.name == "index.md" or f"]({page.name})" in (DOCS / "howto/index.md").read_text()
