@@ -1,8 +1,10 @@
 """Import a history and print how many bytes of memory that took at most. A script for a test."""
 
 import asyncio
+import json
 import resource
 import sys
+import tracemalloc
 
 
 async def main(examples: str, history: str, url: str) -> None:
@@ -10,6 +12,7 @@ async def main(examples: str, history: str, url: str) -> None:
     import gitlog
     from gitlog.models import Overview
 
+    tracemalloc.start()
     async with gitlog.app.using(store=url) as app:
         imported = await gitlog.import_history(app, gitlog.open_source(history), "history")
         for model in app.wiring.models:
@@ -17,8 +20,10 @@ async def main(examples: str, history: str, url: str) -> None:
         row = await app.read(Overview).get("history")
         assert row is not None
         assert row.commits == imported.commits
+    _, objects = tracemalloc.get_traced_memory()
     unit = 1 if sys.platform == "darwin" else 1024
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+    process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    print(json.dumps({"objects": objects, "process": process}))
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -148,10 +148,12 @@ def test_a_history_of_five_times_the_length_takes_no_more_memory(
     repeat(saved_history, once, 1)
     repeat(saved_history, five_times, 5)
     one, five = peak_memory(once, tmp_path), peak_memory(five_times, tmp_path)
-    assert five < one + 12_000_000, f"{one / 1e6:.0f} MB, then {five / 1e6:.0f} MB"
+    assert five["objects"] < one["objects"] + 4_000_000, (one, five)
+    # SQLite keeps pages of its files in a cache, which grows until it is full.
+    assert five["process"] < one["process"] + 30_000_000, (one, five)
 
 
-def repeat(history: Path, into: Path, times: int, commits: int = 800) -> None:
+def repeat(history: Path, into: Path, times: int, commits: int = 400) -> None:
     """The beginning of ``history``, again and again; a commit that empties the tree between."""
     with gzip.open(history, "rt") as lines:
         begin = [json.loads(line) for line in islice(lines, commits)]
@@ -169,8 +171,8 @@ def repeat(history: Path, into: Path, times: int, commits: int = 800) -> None:
             file.write(json.dumps(last) + "\n")
 
 
-def peak_memory(history: Path, folder: Path) -> int:
-    """Bytes that a process of its own takes at most while it imports and projects ``history``."""
+def peak_memory(history: Path, folder: Path) -> dict[str, int]:
+    """Bytes that a process, and Python's objects in it, take at most while it imports."""
     script = Path(__file__).with_name("importing_memory.py")
     url = f"sqlite:///{folder}/{history.name}.db"
     examples = str(Path(gitlog.__file__).parent.parent)
@@ -181,4 +183,5 @@ def peak_memory(history: Path, folder: Path) -> int:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    return int(run.stdout)
+    found: dict[str, int] = json.loads(run.stdout)
+    return found
