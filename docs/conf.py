@@ -17,6 +17,8 @@ html_title = f"whence {version}"
 html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["whence.css"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

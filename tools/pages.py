@@ -7,6 +7,7 @@ A page is a session in a fresh folder. Of its fenced blocks,
 * ``text`` after a block of Python that was run is what that block prints;
 * ``console`` holds commands, each after ``$ ``, and what they print.
 
+A page with the comment ``<!-- read in a copy of: examples -->`` begins with that folder's files.
 In what is printed, ``...`` stands for anything. Everything else is not looked at.
 """
 
@@ -24,10 +25,14 @@ from dataclasses import dataclass, replace
 from doctest import DONT_ACCEPT_BLANKLINE, ELLIPSIS, OutputChecker
 from importlib import invalidate_caches
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 from tempfile import TemporaryDirectory
 from types import ModuleType
 
+_ROOT = Path(__file__).parents[1]
+_MADE = ignore_patterns("__pycache__", "*.db*")
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COPY = re.compile(r"<!-- read in a copy of: (\S+) -->")
 _FILE = re.compile(r"# (\S+\.(?:py|toml))\n")
 
 
@@ -81,6 +86,8 @@ class Page:
         self._hidden: dict[str, ModuleType | None] = {}
         sys.modules[self._module.__name__] = self._module
         sys.path.insert(0, str(self.folder))
+        if found := _COPY.search(path.read_text()):
+            copytree(_ROOT / found[1], self.folder, ignore=_MADE, dirs_exist_ok=True)
 
     def close(self) -> None:
         """Forget everything that the page made."""
