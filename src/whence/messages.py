@@ -7,7 +7,7 @@ class becomes a frozen, slotted dataclass first. Names, never import paths, are 
 import inspect
 import sys
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property, partial
 from types import FrameType
@@ -21,6 +21,8 @@ from typing import (
     overload,
 )
 from typing import get_type_hints as _hints
+
+import msgspec
 
 from whence.errors import WiringError
 
@@ -111,10 +113,10 @@ def word(name: str, version: int) -> str:
 
 
 @overload
-@dataclass_transform(frozen_default=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field, msgspec.field))
 def event(cls: type[_T], /) -> type[_T]: ...
 @overload
-@dataclass_transform(frozen_default=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field, msgspec.field))
 def event(name: str | None = None, /, *, version: int = 1) -> Callable[[type[_T]], type[_T]]: ...
 def event(first: Any = None, /, *, version: int = 1) -> Any:
     """Make a class an event: something that happened, in the past tense, kept for ever."""
@@ -122,10 +124,10 @@ def event(first: Any = None, /, *, version: int = 1) -> Any:
 
 
 @overload
-@dataclass_transform(frozen_default=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field, msgspec.field))
 def command(cls: type[_T], /) -> type[_T]: ...
 @overload
-@dataclass_transform(frozen_default=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field, msgspec.field))
 def command(name: str | None = None, /, *, version: int = 1) -> Callable[[type[_T]], type[_T]]: ...
 def command(first: Any = None, /, *, version: int = 1) -> Any:
     """Make a class a command: a person's task, which the domain may refuse."""
@@ -133,10 +135,10 @@ def command(first: Any = None, /, *, version: int = 1) -> Any:
 
 
 @overload
-@dataclass_transform(frozen_default=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field, msgspec.field))
 def query(cls: type[_T], /) -> type[_T]: ...
 @overload
-@dataclass_transform(frozen_default=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field, msgspec.field))
 def query(name: str | None = None, /, *, version: int = 1) -> Callable[[type[_T]], type[_T]]: ...
 def query(first: Any = None, /, *, version: int = 1) -> Any:
     """Make a class a query: a question that read models answer."""

@@ -14,6 +14,17 @@ import msgspec
 from whence.errors import WiringError
 from whence.messages import MessageType, pydantic_validator
 
+_NO_KEYS = (
+    msgspec.inspect.BoolType,
+    msgspec.inspect.NoneType,
+    msgspec.inspect.CollectionType,
+    msgspec.inspect.TupleType,
+    msgspec.inspect.NamedTupleType,
+    msgspec.inspect.DictType,
+    msgspec.inspect.DataclassType,
+    msgspec.inspect.StructType,
+)
+
 
 def check_storable(message: MessageType) -> bool:
     """Raise `WiringError` unless every field can be written and read back.
@@ -44,7 +55,7 @@ def check_storable(message: MessageType) -> bool:
                 validate |= known
             elif not known:
                 raise WiringError(
-                    f"{message}: field {field.name}: a {cls.__name__} cannot be stored;"
+                    f"{message}: field {field.name}: {cls.__name__} cannot be stored;"
                     " make it a dataclass, msgspec Struct, attrs class or Pydantic model"
                 )
     try:
@@ -55,7 +66,12 @@ def check_storable(message: MessageType) -> bool:
 
 
 def _classes(info: Any, seen: set[type]) -> Iterator[tuple[type, bool]]:
-    """The classes inside ``info``, and whether msgspec knows how to read each."""
+    """The classes inside ``info``, and whether msgspec knows how to read each.
+
+    Raises TypeError for a dict whose keys no JSON can hold.
+    """
+    if isinstance(info, msgspec.inspect.DictType) and isinstance(info.key_type, _NO_KEYS):
+        raise TypeError("the keys of a dict are texts, numbers, dates or the like")
     cls = getattr(info, "cls", None)
     if cls in seen or not isinstance(info, (msgspec.inspect.Type, msgspec.inspect.Field)):
         return
@@ -108,7 +124,9 @@ def validated(value: Any) -> Any:
         return value  # Pydantic has made it, and all that is in it
     inside = {name: validated(getattr(value, name)) for name in field_names(kind)}
     if validator is not None:
-        return validator.validate_python(inside, by_alias=False, by_name=True)
+        # msgspec takes what Pydantic notes about a field for its default: let Pydantic fill it in.
+        given = {f.name: inside[f.name] for f in fields(kind) if inside[f.name] is not f.default}
+        return validator.validate_python(given, by_alias=False, by_name=True)
     for name, one in inside.items():
         if isinstance(value, msgspec.Struct):
             msgspec.structs.force_setattr(value, name, one)
