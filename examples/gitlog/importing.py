@@ -1,4 +1,7 @@
-"""Importing a history: one command per commit, in their order, through the bus."""
+"""Importing a history: one command per commit, in their order, through the bus.
+
+One after the other: all go to one stream, where several at once would only wait in line.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
