@@ -23,10 +23,10 @@ from typing import Any, ClassVar, Generic, TypeVar, cast, get_type_hints
 
 from msgspec import UNSET, UnsetType, defstruct
 
-from whence.decider import Pairs, both_ways, yielded
-from whence.errors import WiringError
+from whence.decider import Pairs, both_ways, check_category, layout, words, yielded
 from whence.evolving import Evolving, annotations, defaults, looking_at, state_of
-from whence.handlers import Handler, collect, fingerprint
+from whence.fingerprints import fingerprint
+from whence.handlers import Handler, collect, helpers
 from whence.messages import place
 
 A = TypeVar("A", bound="Aggregate")
@@ -78,24 +78,35 @@ class AggregateBehaviour(Generic[A]):
     def __init__(
         self, cls: type[A], id: str, category: str, commutes: Pairs, snapshot_every: int
     ) -> None:
-        base = cls.__bases__[0]
-        inherited: AggregateBehaviour[Any] | None = getattr(base, "__behaviour__", None)
+        inherited: AggregateBehaviour[Any] | None = getattr(cls, "__behaviour__", None)
         self.name: str = category or (inherited.name if inherited else snake_case(cls.__name__))
         self.id_field: str = id or (inherited.id_field if inherited else f"{self.name}_id")
-        self.where: str = place(cls)
         self.deciders: Mapping[type, Handler] = collect(cls, "decide", "command")
         self.evolvers: Mapping[type, Handler] = collect(cls, "evolve", "event")
         self.commuting: frozenset[tuple[type, type]] = both_ways(commutes) | (
             inherited.commuting if inherited else both_ways(())
         )
         self.snapshot_every: int = snapshot_every or (inherited.snapshot_every if inherited else 0)
-        evolving = [handler.function for handler in self.evolvers.values()]
-        self.shape: str = fingerprint(defaults(cls), annotations(cls), *evolving)
         self._cls = cls
         self._evolve = {message: handler.function for message, handler in self.evolvers.items()}
         self._decide = {message: handler.function for message, handler in self.deciders.items()}
-        if "-" in self.name or not self.name:
-            raise WiringError(f"{self.where}: a category has no '-', as {self.name!r} has")
+        check_category(self)
+
+    @property
+    def where(self) -> str:
+        """See `Behaviour.where`."""
+        return place(self._cls)
+
+    @property
+    def shape(self) -> str:
+        """See `Behaviour.shape`."""
+        return self._shape
+
+    @cached_property
+    def _shape(self) -> str:
+        cls, folds = self._cls, [handler.function for handler in self.evolvers.values()]
+        state = (defaults(cls), annotations(cls), *layout(self.state_type))
+        return fingerprint(*words(self.evolvers), *folds, *helpers(cls), *state)
 
     def initial(self, id: str) -> A:
         """See `Behaviour.initial`."""

@@ -4,13 +4,18 @@ A `Decider` is that logic as free functions, an `Aggregate` the same as a class.
 whence sees both as a `Behaviour`: fold past events into a state, decide a command on it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar, cast
 
+import msgspec
+
 from whence.errors import WiringError
-from whence.handlers import Handler, annotated, fingerprint, written_at
+from whence.fingerprints import fingerprint
+from whence.handlers import Handler, annotated, written_at
+from whence.messages import describe, registered
 
 C = TypeVar("C")
 S = TypeVar("S")
@@ -26,19 +31,24 @@ class Behaviour(Protocol[S]):
     """The category: its streams are called ``<name>-<id>``."""
     id_field: str
     """The field of each of its commands that holds the id."""
-    where: str
-    """File and line, for errors."""
     deciders: Mapping[type, Handler]
     """Who decides each type of command."""
     evolvers: Mapping[type, Handler]
     """Who folds each type of event. Other events of the stream change nothing."""
     commuting: frozenset[tuple[type, type]]
     """Pairs of event types whose order does not matter."""
-    shape: str
-    """A hash that changes whenever a stored state may no longer mean the same."""
-
     snapshot_every: int
     """Save a snapshot whenever so many events have been added; 0: never."""
+
+    @property
+    def where(self) -> str:
+        """File and line, for errors."""
+        ...
+
+    @property
+    def shape(self) -> str:
+        """A hash that changes whenever a stored state may no longer mean the same."""
+        ...
 
     @property
     def state_type(self) -> Any:
@@ -73,13 +83,14 @@ class Behaviour(Protocol[S]):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decider(Generic[C, S, E]):
     """The logic of a stream as two functions: what happens, and what that means.
 
     Neither looks at a clock, a database or the network: whatever they need arrives in the
     command. Which commands and events they know is read from their annotations (unions).
-    The id of the stream is read from the command's field ``<name>_id``, or ``id``.
+    The streams are called ``<name>-<id>``; the id is read from the commands' field ``<name>_id``,
+    unless ``id`` names another. ``commutes`` and ``snapshot_every`` are as for an `Aggregate`.
     """
 
     name: str
@@ -105,12 +116,26 @@ class DeciderBehaviour(Generic[S]):
         self.name = decider.name
         self.id_field = decider.id or f"{decider.name}_id"
         self.where = written_at(decider.decide)
-        self.deciders: Mapping[type, Handler] = annotated(decider.decide, 0, "command")
-        self.evolvers: Mapping[type, Handler] = annotated(decider.evolve, 1, "event")
+        self.deciders: Mapping[type, Handler] = annotated(
+            decider.decide, 0, "command", "decide function"
+        )
+        self.evolvers: Mapping[type, Handler] = annotated(
+            decider.evolve, 1, "event", "evolve function"
+        )
         self.commuting = both_ways(decider.commutes)
-        self.shape = fingerprint(repr(decider.initial), decider.evolve)
         self.snapshot_every = decider.snapshot_every
         self._decider = decider
+        check_category(self)
+
+    @property
+    def shape(self) -> str:
+        """See `Behaviour.shape`."""
+        return self._shape
+
+    @cached_property
+    def _shape(self) -> str:
+        initial, evolve = self._decider.initial, self._decider.evolve
+        return fingerprint(initial, evolve, *words(self.evolvers), *layout(self.state_type))
 
     @property
     def state_type(self) -> Any:
@@ -151,8 +176,37 @@ def both_ways(pairs: Pairs) -> frozenset[tuple[type, type]]:
     return frozenset(pair for one, other in pairs for pair in ((one, other), (other, one)))
 
 
-def yielded(events: Iterable[object] | None, where: str) -> Iterable[object]:
-    """``events`` as a decision gave them. Raises `WiringError` for None."""
+def check_category(behaviour: Behaviour[Any]) -> None:
+    """Raise `WiringError` if streams cannot be called ``<name>-<id>``."""
+    if "-" in behaviour.name or not behaviour.name:
+        raise WiringError(
+            f"{behaviour.where}: streams are called <category>-<id>, so a category is not empty"
+            f" and has no '-': {behaviour.name!r} cannot be one"
+        )
+
+
+def words(evolvers: Mapping[type, Handler]) -> list[str]:
+    """What the folded events are called in a store, with whose code folds which."""
+    return [word for event in evolvers for word in describe(event).words]
+
+
+def layout(state_type: Any) -> Iterator[str]:
+    """What a state is made of, all the way down, as far as msgspec and Pydantic can tell."""
+    try:
+        yield repr(msgspec.inspect.type_info(state_type))
+    except (TypeError, NameError):
+        yield repr(state_type)  # no snapshot fits it
+
+
+def yielded(events: object, where: str) -> Iterable[object]:
+    """``events`` as a decision gave them. Raises `WiringError` for None and for a lone event."""
+    if isinstance(events, (Iterator, list, tuple)):
+        return cast(Iterable[object], events)
     if events is None:
         raise WiringError(f"{where}: a decision yields events or returns a list, not None")
-    return events
+    if registered(type(events)) is not None or not isinstance(events, Iterable):
+        raise WiringError(
+            f"{where}: a decision yields events or returns a list of them,"
+            f" not a {type(events).__name__}"
+        )
+    return cast(Iterable[object], events)

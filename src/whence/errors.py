@@ -46,8 +46,8 @@ class ChangedState(WhenceError):
 
     def __init__(self, model: str, attribute: str) -> None:
         super().__init__(
-            f"a @decide of {model} assigns self.{attribute}: a decision changes nothing."
-            " Yield an event, and let an @evolve of that event change it"
+            f"a decision assigns {model}.{attribute}, but a decision changes nothing:"
+            " yield an event, and let an @evolve of that event change it"
         )
 
 

@@ -5,6 +5,7 @@ those that could be changed in place. A decision looks at it through `looking_at
 hands; the fold itself pays nothing for that protection.
 """
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from inspect import get_annotations
@@ -16,6 +17,7 @@ from whence.messages import place
 
 E = TypeVar("E", bound="Evolving")
 
+_CONSTANT = re.compile(r"(\w+\.)?(ClassVar|Final)\b")
 _IMMUTABLE = (str, bytes, int, float, complex, bool, type(None), frozenset)
 
 
@@ -31,7 +33,7 @@ class Evolving:
         super().__init_subclass__(**options)
         if looking or "__own__" in cls.__dict__:
             return
-        for taken in (cls.__own__ | {"__slots__"}) & cls.__dict__.keys():
+        for taken in sorted((cls.__own__ | {"__slots__"}) & cls.__dict__.keys()):
             raise WiringError(f"{place(cls)}: {taken!r} is whence's own; call yours otherwise")
         initial = defaults(cls).items()
         cls.__mutable__ = {n: value for n, value in initial if not isinstance(value, _IMMUTABLE)}
@@ -53,14 +55,20 @@ def defaults(cls: type) -> dict[str, Any]:
     """The class attributes that are state, with their values before anything has happened."""
     found: dict[str, Any] = {}
     for base in _bases(cls):
-        found |= {name: value for name, value in vars(base).items() if _is_state(name, value)}
+        hints = get_annotations(base)
+        for name, value in vars(base).items():
+            if _is_state(name, value) and not _is_constant(hints.get(name)):
+                found[name] = value
+            else:
+                found.pop(name, None)
     return found
 
 
 def annotations(cls: type) -> dict[str, str]:
     """Annotations of the state as text: enough to see that they changed."""
     bases = (get_annotations(base) for base in _bases(cls))
-    return {name: str(hint) for found in bases for name, hint in found.items()}
+    hints = {name: hint for found in bases for name, hint in found.items()}
+    return {name: str(hint) for name, hint in hints.items() if not _is_constant(hint)}
 
 
 def state_of(evolving: Evolving) -> dict[str, Any]:
@@ -74,13 +82,18 @@ def _bases(cls: type) -> list[type]:
     return [
         base
         for base in reversed(cls.__mro__)
-        if issubclass(base, Evolving) and "__own__" not in vars(base)
+        if "__own__" not in vars(base) and base.__module__ not in ("builtins", "typing", "abc")
     ]
 
 
 def _is_state(name: str, value: object) -> bool:
-    dunder = name.startswith("__") and name.endswith("__")
-    return not (dunder or callable(value) or hasattr(value, "__get__"))
+    of_python = (name.startswith("__") and name.endswith("__")) or name.startswith("_abc_")
+    return not (of_python or callable(value) or hasattr(value, "__get__"))
+
+
+def _is_constant(hint: object) -> bool:
+    """Whether an annotation says that what it stands for never changes."""
+    return _CONSTANT.match(str(hint)) is not None
 
 
 def _looking(cls: type) -> type:

@@ -4,8 +4,8 @@ The same decorators serve aggregates, read models, decision models and process m
 Handlers may all be called ``_``: each is noted in its class body when it is written.
 """
 
-import hashlib
 import inspect
+import re
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -39,6 +39,7 @@ class _Rule:
 
     takes: tuple[int, ...] = (2,)
     says: str = "takes the state and the {kind}, nothing else"
+    example: str = "def _(self, {kind}: Some{Kind})"
     pure: bool = True
     """No clock, no chance, no I/O: it is replayed."""
     plain: bool = True
@@ -46,8 +47,18 @@ class _Rule:
 
 
 _RULES: Mapping[str, _Rule] = {
-    "project": _Rule((3, 4), "takes the {kind}, a connection and, if it likes, the record", False),
-    "answer": _Rule((1, 2), "takes the {kind} and, if it likes, the application", False, False),
+    "project": _Rule(
+        (3, 4), "takes the {kind}, a connection and, if it likes, the record", pure=False
+    ),
+    "answer": _Rule(
+        (1, 2),
+        "takes the {kind} and, if it likes, the application",
+        "def answer({kind}: Some{Kind}, app: App)",
+        pure=False,
+        plain=False,
+    ),
+    "decide function": _Rule(example="def decide({kind}: Some{Kind}, state: State)"),
+    "evolve function": _Rule(example="def evolve(state: State, {kind}: Some{Kind})"),
 }
 _FOLD = _Rule()
 
@@ -111,29 +122,50 @@ def note(function: Callable[..., Any], role: str, frame: types.FrameType, **opti
     where = written_at(function)
     if "__qualname__" not in body:
         raise WiringError(f"{where}: @{role} belongs on a method, inside a class")
-    names = frame.f_back.f_locals if frame.f_back and frame.f_back.f_locals is not body else {}
-    body.setdefault("__notes__", []).append(_Note(role, function, where, dict(names), options))
+    body.setdefault("__notes__", []).append(_Note(role, function, where, _names(frame), options))
+
+
+def _names(frame: types.FrameType) -> Mapping[str, Any]:
+    """What surrounds the class body ``frame``, unless it is the module, which is found anyway."""
+    outer = frame.f_back
+    return {} if outer is None or outer.f_locals is outer.f_globals else dict(outer.f_locals)
 
 
 def collect(cls: type, role: str, kind: Kind) -> dict[type, Handler]:
     """The handlers of ``cls`` for ``role``, by message type; a subclass overrides its bases.
 
     Raises `WiringError` for two handlers of one message in one class body, for a missing or
-    wrong annotation, and for a function that is not plain.
+    wrong annotation, for a function that is not plain, and for an override that is no handler.
     """
     found: dict[type, Handler] = {}
     for base in reversed(cls.__mro__):
+        notes: list[_Note] = base.__dict__.get("__notes__", [])
         own: dict[type, Handler] = {}
-        for noted in base.__dict__.get("__notes__", ()):
+        for noted in notes:
             if noted.role == role:
                 for handler in _handlers(noted, kind):
                     _add(own, handler, cls, role)
+        for handler in found.values():
+            _check_override(base, handler, role, [noted.function for noted in notes])
         found |= own
     return found
 
 
+def _check_override(
+    base: type, handler: Handler, role: str, noted: list[Callable[..., Any]]
+) -> None:
+    """A method that looks as if it took the place of ``handler`` must be a handler itself."""
+    name = handler.function.__name__
+    other = base.__dict__.get(name, handler.function)
+    if name != "_" and other is not handler.function and other not in noted:
+        raise WiringError(
+            f"{written_at(other)}: {base.__name__}.{name} would not be called: it hides the"
+            f" @{role} at {handler.where}. Decorate it with @{role} too, or give it another name"
+        )
+
+
 def annotated(
-    function: Callable[..., Any], place: int, kind: Kind, role: str = ""
+    function: Callable[..., Any], place: int, kind: Kind, role: str
 ) -> dict[type, Handler]:
     """The types that parameter number ``place`` of a free function annotates, as handlers."""
     noted = _Note(role, function, written_at(function), {}, {"place": place})
@@ -146,20 +178,21 @@ def written_at(function: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
 
 
-def fingerprint(*parts: object) -> str:
-    """A short hash of ``parts``; functions count by what they do, not by where they stand."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(_essence(part).encode())
-    return digest.hexdigest()[:16]
+_OURS = re.compile(r"whence\.(?!examples\.)")
 
 
-def _essence(part: object) -> str:
-    code = getattr(part, "__code__", part)
-    if isinstance(code, types.CodeType):
-        constants = ",".join(_essence(constant) for constant in code.co_consts)
-        return f"{code.co_code.hex()}({constants})({code.co_names})"
-    return repr(part)
+def helpers(cls: type) -> list[Callable[..., Any]]:
+    """The methods that users wrote for ``cls`` and that are no decisions: a fold may use them."""
+    found: list[Callable[..., Any]] = []
+    written = [b for b in cls.__mro__[:-1] if not _OURS.match(b.__module__)]
+    for base in written:
+        notes: list[_Note] = base.__dict__.get("__notes__", [])
+        decisions = {noted.function for noted in notes if noted.role == "decide"}
+        for one in base.__dict__.values():
+            function = inspect.unwrap(getattr(one, "fget", getattr(one, "__func__", one)))
+            if isinstance(function, types.FunctionType) and function not in decisions:
+                found.append(function)
+    return found
 
 
 def _add(own: dict[type, Handler], handler: Handler, cls: type, role: str) -> None:
@@ -175,35 +208,40 @@ def _add(own: dict[type, Handler], handler: Handler, cls: type, role: str) -> No
 def _handlers(noted: _Note, kind: Kind, place: int = 1) -> list[Handler]:
     function, where = noted.function, noted.where
     rule = _RULES.get(noted.role, _FOLD)
+    free = noted.role == "answer" or noted.role.endswith(" function")
+    what = f"the {'' if free else '@'}{noted.role} at {where}"
     if rule.plain and (
         inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
     ):
-        raise WiringError(f"{where}: a plain function is needed here, not an async one")
+        raise WiringError(f"{what} is async: write a plain `def`, it has nothing to wait for")
     if rule.pure and (found := impurity(function)):
         raise WiringError(
-            f"{where}: {found}. A fold must give the same result on every replay:"
+            f"{what} is not repeatable: {found}. It must give the same result on every replay:"
             " let the command or the event carry what is needed"
         )
-    messages = _types(noted, place, kind, rule)
+    messages = _types(noted, place, kind, rule, what)
     for message in messages:
-        describe(message, kind)
+        try:
+            describe(message, kind)
+        except WiringError as error:
+            raise WiringError(f"{what}: {error}") from None
     return [Handler(message, function, where, noted.options) for message in messages]
 
 
-def _types(noted: _Note, place: int, kind: Kind, rule: _Rule) -> list[type]:
+def _types(noted: _Note, place: int, kind: Kind, rule: _Rule, what: str) -> list[type]:
     """The classes that the parameter in ``place`` is annotated with; a union names several."""
-    function, where = noted.function, noted.where
+    function = noted.function
     parameters = list(inspect.signature(function).parameters.values())
-    example = f"annotate it, as in `def _(self, {kind}: Some{kind.title()})`"
+    example = f"as in `{rule.example.format(kind=kind, Kind=kind.title())}`"
     if len(parameters) not in rule.takes:
-        raise WiringError(f"{where}: {rule.says.format(kind=kind)}: {example}")
+        raise WiringError(f"{what} {rule.says.format(kind=kind)}, {example}")
     name = parameters[place].name
     try:
         hint = _hints(function, localns=dict(noted.names)).get(name)
     except NameError as error:
-        raise WiringError(f"{where}: the annotation names {error.name!r}, unknown here") from error
+        raise WiringError(f"{what} is annotated with {error.name!r}, unknown there") from error
     union = get_origin(hint) in (Union, types.UnionType)
     found = list(get_args(hint)) if union else [hint]
     if not all(isinstance(one, type) for one in found):
-        raise WiringError(f"{where}: does not say which {kind} it is for: {example}")
+        raise WiringError(f"{what} does not say which {kind} it is for: annotate it, {example}")
     return cast(list[type], found)

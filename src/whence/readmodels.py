@@ -44,7 +44,8 @@ import msgspec
 from whence.aggregate import snake_case
 from whence.codec import from_plain
 from whence.errors import WiringError
-from whence.handlers import Handler, Key, collect, fingerprint
+from whence.fingerprints import fingerprint
+from whence.handlers import Handler, Key, collect
 from whence.messages import describe, place
 
 R = TypeVar("R", bound="ReadModel")
