@@ -45,7 +45,7 @@ from whence.aggregate import snake_case
 from whence.codec import from_plain
 from whence.errors import WiringError
 from whence.fingerprints import fingerprint
-from whence.handlers import Handler, Key, collect
+from whence.handlers import Handler, Key, collect, helpers
 from whence.messages import describe, place
 
 R = TypeVar("R", bound="ReadModel")
@@ -112,7 +112,7 @@ class ReadModelSpec(Generic[R]):
         """A hash of all that decides what is in the rows: if it differs, they are rebuilt."""
         handlers = [(h.function, h.options.get("key")) for h in self.evolvers.values()]
         words = [describe(message).words for message in self.evolvers]
-        parts = [part for pair in handlers for part in pair]
+        parts = [*(part for pair in handlers for part in pair), *helpers(self.cls)]
         initial = self.cls.__struct_defaults__
         return f"{self.layout}:{fingerprint(sorted(self.follows), words, initial, *parts)}"
 
