@@ -20,8 +20,7 @@ def fingerprint(*parts: object) -> str:
     """
     digest = hashlib.sha256()
     seen = set[int]()
-    for part in parts:
-        digest.update(_essence(part, seen).encode(errors="surrogatepass"))
+    digest.update(_series(parts, seen).encode(errors="surrogatepass"))
     return digest.hexdigest()[:16]
 
 

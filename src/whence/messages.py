@@ -161,7 +161,8 @@ def describe(cls: type, kind: Kind | None = None) -> MessageType:
         wanted = f"@{kind}" if kind else "@event, @command or @query"
         raise WiringError(f"{place(cls)} is not a message: decorate it with {wanted}")
     if kind is not None and found.kind != kind:
-        raise WiringError(f"{found} is used as a {kind}: decorate it with @{kind}")
+        article = "an" if kind == "event" else "a"
+        raise WiringError(f"{found} is used as {article} {kind}: decorate it with @{kind}")
     return found
 
 

@@ -581,7 +581,7 @@ def test_one_class_may_be_taken_in_again() -> None:
 
 
 def test_a_class_of_another_kind_is_refused() -> None:
-    with pytest.raises(WiringError, match="is used as a event: decorate it with @event"):
+    with pytest.raises(WiringError, match="is used as an event: decorate it with @event"):
         Codec("event", [Transfer])
 
 

@@ -1,0 +1,443 @@
+"""How handlers are found, and what is said of wrong ones: each place, and the fix."""
+# pyright: reportUnusedClass=false, reportUnusedFunction=false
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from whence import Aggregate, ReadModel, command, decide, event, evolve, query
+from whence.errors import WiringError
+from whence.fingerprints import fingerprint
+from whence.handlers import collect, helpers, written_at
+from whence.messages import describe
+
+
+@event
+class Opened:
+    account_id: str
+
+
+@event
+class Closed:
+    account_id: str
+
+
+@command
+class Open:
+    account_id: str
+
+
+@command
+class Close:
+    account_id: str
+
+
+@query
+class Find:
+    owner: str
+
+
+def line(of: Callable[..., Any] | type) -> str:
+    """Where a function or a message was written, for patterns."""
+    where = describe(of).where if isinstance(of, type) else written_at(of)
+    return re.escape(where)
+
+
+HERE = rf"{re.escape(__file__)}:\d+"
+
+
+def test_a_handler_is_found_by_what_it_annotates_and_may_be_called_anything() -> None:
+    class Account(Aggregate):
+        @evolve
+        def _(self, event: Opened) -> None: ...
+
+        @evolve
+        def _(self, event: Closed) -> None: ...
+
+        @decide
+        def whatever(self, command: Open) -> Iterator[object]:
+            return iter(())
+
+    assert set(collect(Account, "evolve", "event")) == {Opened, Closed}
+    assert set(collect(Account, "decide", "command")) == {Open}
+
+
+def test_a_union_names_several() -> None:
+    class Account(Aggregate):
+        @evolve
+        def _(self, event: Opened | Closed) -> None: ...
+
+    assert set(collect(Account, "evolve", "event")) == {Opened, Closed}
+
+
+def test_annotations_may_be_text() -> None:
+    @event
+    class Local:
+        account_id: str
+
+    class Account(Aggregate):
+        @evolve
+        def _(self, event: "Opened") -> None: ...
+
+        @evolve
+        def _(self, event: "Local") -> None: ...
+
+    assert set(collect(Account, "evolve", "event")) == {Opened, Local}
+
+
+def test_a_subclass_overrides_and_adds() -> None:
+    class Account(Aggregate):
+        @evolve
+        def _(self, event: Opened) -> None: ...
+
+    class Savings(Account):
+        @evolve
+        def _(self, event: Opened) -> None: ...
+
+        @evolve
+        def _(self, event: Closed) -> None: ...
+
+    base, own = collect(Account, "evolve", "event"), collect(Savings, "evolve", "event")
+    assert own[Opened].where != base[Opened].where
+    assert set(own) == {Opened, Closed}
+
+
+def test_two_handlers_of_one_event_in_one_class_are_refused() -> None:
+    with pytest.raises(
+        WiringError,
+        match=f"Account has two @evolve for Opened: at {HERE} and at {HERE}. Keep one",
+    ) as caught:
+
+        class Account(Aggregate):
+            @evolve
+            def _(self, event: Opened) -> None: ...
+
+            @evolve
+            def _(self, event: Opened) -> None: ...
+
+    first, second = re.findall(rf"{re.escape(__file__)}:(\d+)", str(caught.value))
+    assert int(first) + 3 == int(second)
+
+
+def test_two_deciders_of_one_command_in_one_class_are_refused() -> None:
+    with pytest.raises(WiringError, match="Account has two @decide for Open: "):
+
+        class Account(Aggregate):
+            @decide
+            def one(self, command: Open) -> Iterator[object]:
+                return iter(())
+
+            @decide
+            def two(self, command: Open) -> Iterator[object]:
+                return iter(())
+
+
+def test_a_handler_without_an_annotation_is_refused() -> None:
+    with pytest.raises(
+        WiringError,
+        match=f"^the @evolve at {HERE} does not say which event it is for: annotate it,"
+        r" as in `def _\(self, event: SomeEvent\)`",
+    ):
+
+        class Account(Aggregate):
+            @evolve  # pyright: ignore
+            def _(self, event):  # type: ignore
+                pass
+
+
+def test_a_handler_of_something_that_is_no_class_is_refused() -> None:
+    with pytest.raises(WiringError, match="does not say which command it is for"):
+
+        class Account(Aggregate):
+            @decide
+            def one(self, command: list[Open]) -> Iterator[object]:
+                return iter(())
+
+
+@pytest.mark.parametrize("parameters", ["self", "self, event: Opened, clock"])
+def test_a_handler_takes_the_state_and_the_message_only(parameters: str) -> None:
+    made: dict[str, Any] = {"Aggregate": Aggregate, "evolve": evolve, "Opened": Opened}
+    source = f"class A(Aggregate):\n    @evolve\n    def _({parameters}): ..."
+    with pytest.raises(WiringError, match="takes the state and the event, nothing else, as in"):
+        exec(source, made)
+
+
+def test_a_handler_of_a_class_that_is_no_message_is_refused() -> None:
+    class Nothing:
+        pass
+
+    with pytest.raises(
+        WiringError,
+        match=rf"^the @evolve at {HERE}: .+Nothing \({HERE}\) is not a message: decorate it with"
+        " @event",
+    ):
+
+        class Account(Aggregate):
+            @evolve
+            def _(self, event: Nothing) -> None: ...
+
+
+def test_a_handler_of_the_wrong_kind_names_both_places() -> None:
+    with pytest.raises(
+        WiringError,
+        match=rf"^the @evolve at {HERE}: command Open \({line(Open)}\) is used as an event:"
+        " decorate it with @event",
+    ):
+
+        class Account(Aggregate):
+            @evolve
+            def _(self, event: Open) -> None: ...
+
+    with pytest.raises(WiringError, match=r"event Opened \(.+\) is used as a command"):
+
+        class Ledger(Aggregate):
+            @decide
+            def one(self, command: Opened) -> Iterator[object]:
+                return iter(())
+
+
+def test_an_annotation_that_names_nothing_is_refused() -> None:
+    with pytest.raises(
+        WiringError, match=f"^the @evolve at {HERE} is annotated with 'Missing', unknown there"
+    ):
+
+        class Account(Aggregate):
+            @evolve  # pyright: ignore
+            def _(self, event: "Missing") -> None: ...  # type: ignore  # noqa: F821
+
+
+def test_an_async_handler_is_refused() -> None:
+    with pytest.raises(
+        WiringError, match=f"^the @decide at {HERE} is async: write a plain `def`, it has nothing"
+    ):
+
+        class Account(Aggregate):
+            @decide
+            async def one(self, command: Open) -> None: ...
+
+    with pytest.raises(WiringError, match=r"the @evolve at .+ is async"):
+
+        class Ledger(Aggregate):
+            @evolve
+            async def _(self, event: Opened) -> None: ...
+
+    with pytest.raises(WiringError, match=r"the @decide at .+ is async"):
+
+        class Book(Aggregate):
+            @decide
+            async def one(self, command: Open) -> Any:
+                yield Opened("x")
+
+
+def test_a_handler_that_is_not_repeatable_is_refused() -> None:
+    with pytest.raises(
+        WiringError,
+        match=rf"^the @decide at {HERE} is not repeatable: it reads the clock \(datetime.now\)."
+        " It must give the same result on every replay: let the command or the event carry",
+    ):
+
+        class Account(Aggregate):
+            @decide
+            def one(self, command: Open) -> Iterator[object]:
+                yield Opened(str(datetime.now()))
+
+
+def test_a_decorator_outside_a_class_is_refused() -> None:
+    with pytest.raises(WiringError, match=f"^{HERE}: @decide belongs on a method, inside a class"):
+
+        @decide
+        def one(self: Any, command: Open) -> None: ...
+
+
+def test_an_override_that_is_no_handler_is_refused() -> None:
+    class Account(Aggregate):
+        @decide
+        def open(self, command: Open) -> Iterator[object]:
+            return iter(())
+
+        @evolve
+        def opened(self, event: Opened) -> None: ...
+
+    with pytest.raises(
+        WiringError,
+        match=rf"^{HERE}: Savings.open would not be called: it hides the @decide at {HERE}."
+        " Decorate it with @decide too, or give it another name",
+    ):
+
+        class Savings(Account):
+            def open(self, command: Open) -> Iterator[object]:
+                return iter(())
+
+    with pytest.raises(WiringError, match=r"Current\.opened would not be called"):
+
+        class Current(Account):
+            def opened(self, event: Opened) -> None: ...
+
+
+def test_an_override_that_is_a_handler_takes_its_place() -> None:
+    class Account(Aggregate):
+        @decide
+        def open(self, command: Open) -> Iterator[object]:
+            return iter(())
+
+    class Savings(Account):
+        @decide
+        def open(self, command: Open) -> Iterator[object]:
+            yield from super().open(command)
+
+    class Deposit(Savings):
+        @decide
+        def close(self, command: Close) -> Iterator[object]:
+            return iter(())
+
+    assert collect(Deposit, "decide", "command")[Open].function is Savings.open
+
+
+def test_read_models_have_the_same_rules() -> None:
+    with pytest.raises(WiringError, match="Row has two @evolve for Opened"):
+
+        class Row(ReadModel):
+            account_id: str
+
+            @evolve
+            def _(self, event: Opened) -> None: ...
+
+            @evolve
+            def _(self, event: Opened) -> None: ...
+
+
+# The fingerprint of code.
+
+RATE = 3
+
+
+def rated(amount: int) -> int:
+    return amount * RATE
+
+
+def variants() -> dict[str, Callable[..., Any]]:
+    def plain(self: Any, event: Any) -> None:
+        self.n = event.n
+
+    def other(self: Any, event: Any) -> None:
+        self.n = event.n + 1
+
+    def another_name(self: Any, event: Any) -> None:
+        self.m = event.n
+
+    def inner(self: Any, event: Any) -> None:
+        self.n = [each for each in event.n if each != 2]
+
+    def inner_other(self: Any, event: Any) -> None:
+        self.n = [each for each in event.n if each != 3]
+
+    def default(self: Any, event: Any, n: int = 2) -> None:
+        self.n = event.n
+
+    def helped(self: Any, event: Any) -> None:
+        self.n = rated(event.n)
+
+    return {name: value for name, value in locals().items() if callable(value)}
+
+
+def test_functions_that_do_something_else_have_another_fingerprint() -> None:
+    found = {fingerprint(function) for function in variants().values()}
+    assert len(found) == len(variants())
+
+
+def test_a_function_counts_by_what_it_does_not_by_where_it_stands() -> None:
+    def plain(self: Any, event: Any) -> None:
+        self.n = event.n
+
+    assert fingerprint(plain) == fingerprint(variants()["plain"])
+
+
+def test_the_constants_and_functions_that_it_uses_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fingerprint(variants()["helped"])
+    monkeypatch.setitem(globals(), "RATE", 4)
+    assert fingerprint(variants()["helped"]) != before
+
+
+def test_what_surrounds_it_counts() -> None:
+    def made(rate: int) -> Callable[[int], int]:
+        return lambda amount: amount * rate
+
+    assert fingerprint(made(2)) != fingerprint(made(3))
+    assert fingerprint(made(2)) == fingerprint(made(2))
+
+
+class Colour(Enum):
+    RED = 1
+    BLUE = 2
+
+
+@dataclass
+class Money:
+    amount: int
+    kinds: frozenset[str]
+
+
+class Opaque:
+    pass
+
+
+def test_values_count_by_what_they_are() -> None:
+    assert fingerprint({"a": [1, (2, "x")]}) == fingerprint({"a": [1, (2, "x")]})
+    assert fingerprint(1, 2) != fingerprint(12)
+    assert fingerprint(Colour.RED) != fingerprint(Colour.BLUE)
+    assert fingerprint(Money(1, frozenset("ab"))) != fingerprint(Money(1, frozenset("bc")))
+    assert fingerprint(Opaque()) == fingerprint(Opaque())
+
+
+def test_the_fingerprint_is_the_same_in_every_process(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from whence.fingerprints import fingerprint\n"
+        "KINDS = frozenset({'a', 'b', 'c', 'd'})\n"
+        "def fold(self, event):\n"
+        "    self.n = event.kind in {'w', 'x', 'y', 'z'} and event.kind in KINDS\n"
+        "class Opaque: pass\n"
+        "print(fingerprint(fold, {'a', 'b', 'c'}, {'k': Opaque()}, [print, Opaque]))\n"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, str(script)],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(found) == 1
+
+
+def test_what_a_fold_may_use_is_every_method_but_the_decisions() -> None:
+    class Mixin:
+        def _mixed(self) -> None: ...
+
+    class Account(Mixin, Aggregate):
+        @decide
+        def open(self, command: Open) -> Iterator[object]:
+            return iter(())
+
+        @evolve
+        def _(self, event: Opened) -> None: ...
+
+        @property
+        def _half(self) -> int:
+            return 1
+
+        def _helper(self) -> None: ...
+
+        @staticmethod
+        def _static() -> None: ...
+
+    assert {f.__name__ for f in helpers(Account)} == {"_", "_half", "_helper", "_static", "_mixed"}
