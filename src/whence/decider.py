@@ -207,6 +207,6 @@ def yielded(events: object, where: str) -> Iterable[object]:
     if registered(type(events)) is not None or not isinstance(events, Iterable):
         raise WiringError(
             f"{where}: a decision yields events or returns a list of them,"
-            f" not a {type(events).__name__}"
+            f" not one {type(events).__name__}"
         )
     return cast(Iterable[object], events)
