@@ -73,7 +73,7 @@ class App(Verbs):
 
         See `whence.decisions`. Raises `WiringError` if its annotations do not say on what.
         """
-        self.wiring.decisions.append(Decision.of(function))
+        self.wiring.decide(Decision.of(function))
         return function
 
     def answers(self, function: Q) -> Q:

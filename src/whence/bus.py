@@ -16,9 +16,9 @@ from typing import TypedDict
 from msgspec import Struct
 
 from whence.codec import Codec, Form
-from whence.errors import Conflict, Forbidden, Invalid, Stale, WiringError
+from whence.errors import Conflict, Forbidden, Invalid, Stale, StoreError, Unknown, WiringError
 from whence.messages import place
-from whence.store import EventStore, of_commit
+from whence.store import EventStore, check_names, of_commit
 from whence.telemetry import Telemetry
 
 
@@ -72,6 +72,27 @@ class Sending(TypedDict, total=False):
     """Which conversation it belongs to."""
     causation: str
     """Which message led to it."""
+
+
+def check_sending(command: str, about: Mapping[str, object]) -> None:
+    """Raise `Invalid` for what does not fit `Sending`, TypeError for what is not in it."""
+    bad: dict[str, str] = {}
+    for name, value in about.items():
+        if name not in Sending.__annotations__:
+            known = ", ".join(Sending.__annotations__)
+            raise TypeError(f"nothing called {name!r} can be said beside a command, only: {known}")
+        kind = int if name == "version" else str
+        if value is not None and not isinstance(value, kind):
+            bad[name] = f"Expected `{kind.__name__}`, got `{type(value).__name__}`"
+        elif isinstance(value, str):
+            try:
+                value.encode()
+                if name == "id":
+                    check_names([value])
+            except ValueError as error:
+                bad[name] = str(error)
+    if bad:
+        raise Invalid(command, bad)
 
 
 Handle = Callable[[Context], Awaitable[Receipt]]
@@ -140,21 +161,49 @@ class Idempotency:
         return self._find(context, call_next) if context.repeatable else call_next(context)
 
     async def _find(self, context: Context, call_next: Handle) -> Receipt:
-        return await find_receipt(self._store, context) or await call_next(context)
+        if first := await find_receipt(self._store, context):
+            return first
+        try:
+            receipt = await call_next(context)
+        except (StoreError, Unknown):
+            raise
+        except Exception:
+            # Sent twice at once, it may have been refused because the other one came first.
+            if first := await find_receipt(self._store, context):
+                return first
+            raise
+        return receipt if receipt.events else await find_receipt(self._store, context) or receipt
 
 
 async def find_receipt(store: EventStore, context: Context) -> Receipt | None:
-    """What the command with this id did when it was handled; None if it stored nothing."""
+    """What the command with this id did when it was handled; None if it stored nothing.
+
+    Raises `Invalid` if the id belongs to another kind of command, or to that of another thing.
+    """
     pages = store.read(of_commit(context.id))
     events = [event async for page in pages for event in page.events]
     if not events:
         return None
     before = events[0].about.get("command", context.name)
-    if before != context.name:
-        raise Invalid(context.name, {"id": f"{context.id!r} was used before, for {before}"})
     versions = {event.stream: event.version for event in events if event.stream}
+    if before != context.name or not _speaks_of(context, versions):
+        where = ", ".join(versions)
+        raise Invalid(
+            context.name,
+            {"id": f"{context.id!r} was used before, for {before}{where and f' ({where})'}"},
+        )
     ids = tuple(event.id for event in events)
     return Receipt(events[-1].position, versions, ids, duplicate=True)
+
+
+def _speaks_of(context: Context, streams: Iterable[str]) -> bool:
+    """Whether all ``streams`` are those of things that the command names in its fields."""
+    named = {str(getattr(context.command, field.name)) for field in context.form.message.fields}
+    return named.issuperset(stream.partition("-")[2] for stream in streams)
+
+
+_LONGEST = 0.25
+"""Seconds between two attempts, at most."""
 
 
 class Retry:
@@ -162,7 +211,7 @@ class Retry:
 
     name = "retry"
 
-    def __init__(self, attempts: int = 10) -> None:
+    def __init__(self, attempts: int = 20) -> None:
         self._attempts = attempts
 
     async def __call__(self, context: Context, call_next: Handle) -> Receipt:
@@ -175,7 +224,7 @@ class Retry:
             except Conflict:
                 if context.attempt >= self._attempts:
                     raise
-            await asyncio.sleep(random.uniform(0, 0.001 * 2**context.attempt))
+            await asyncio.sleep(random.uniform(0, min(0.001 * 2**context.attempt, _LONGEST)))
             context.attempt += 1
 
 
@@ -268,6 +317,6 @@ class Bus:
 def unhandled(command: type) -> WiringError:
     """Nobody handles ``command``: where it is, and the fix."""
     return WiringError(
-        f"{place(command)} has no handler: give an aggregate a @decide for it,"
-        " or a function @app.handles, and pass the aggregate to App"
+        f"{place(command)} has no handler: give an aggregate a @decide for it and pass the"
+        " aggregate to App, or decide it in a function with @app.decides"
     )

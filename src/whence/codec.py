@@ -192,6 +192,11 @@ class Codec:
         for cls in classes:
             self.form(cls)
 
+    def __copy__(self) -> "Codec":
+        other = Codec(self._kind)
+        other._forms, other._by_word = {**self._forms}, {**self._by_word}
+        return other
+
     def form(self, cls: type) -> Form:
         """How ``cls`` is written and read; one not seen before is taken in.
 

@@ -8,7 +8,7 @@ from whence.bus import Context, Receipt, find_receipt
 from whence.clock import Clock
 from whence.codec import Codec
 from whence.envelope import NewEvent, to_micros
-from whence.errors import Conflict, Unknown
+from whence.errors import Conflict, Invalid, StoreError, Unknown
 from whence.store import Appended, Commit, EventQuery, EventStore
 
 _encode = msgspec.json.Encoder().encode
@@ -40,12 +40,16 @@ class Recorder:
         """Store ``decided`` (each a stream and an event) under the condition of a `Commit`.
 
         The commit's id is the command's, so that nothing is stored twice. Raises `Conflict`,
-        `Unknown` or `StoreError`.
+        `Unknown`, `StoreError`, `Unstorable`, or `Invalid` for what makes names and tags that
+        no store could keep.
         """
         about = Metadata(context.name, context.by, context.correlation, context.causation)
         metadata, micros = _encode(about), to_micros(self._clock.now())
         events = [self._new(stream, event, metadata, micros) for stream, event in decided]
-        commit = Commit(context.id, events, expected, unless, after)
+        try:
+            commit = Commit(context.id, events, expected, unless, after)
+        except ValueError as error:
+            raise Invalid(context.name, {"message": str(error)}) from error
         outcome = (await self._store.append((commit,)))[0]
         if isinstance(outcome, Appended) and not outcome.duplicate:
             return _receipt(commit, outcome)
@@ -59,10 +63,15 @@ class Recorder:
     async def _unusual(self, outcome: Appended | Conflict | Unknown, context: Context) -> Receipt:
         if isinstance(outcome, Conflict):
             raise outcome
-        found = await find_receipt(self._store, context)
-        if found is not None:
-            return found
-        raise outcome if isinstance(outcome, Unknown) else Unknown(context.id)
+        try:
+            found = await find_receipt(self._store, context)
+        except StoreError as error:
+            raise Unknown(context.id, f"{error}") from error
+        if found is None:
+            raise outcome if isinstance(outcome, Unknown) else Unknown(context.id)
+        if isinstance(outcome, Unknown) and not context.repeatable:
+            return msgspec.structs.replace(found, duplicate=False)  # nobody else has this id
+        return found
 
 
 def _receipt(commit: Commit, stored: Appended) -> Receipt:

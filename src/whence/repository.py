@@ -16,10 +16,16 @@ from whence.bus import Context, Receipt
 from whence.codec import Codec, Form, undecodable, unknown_type
 from whence.decider import Behaviour
 from whence.envelope import Recorded
-from whence.errors import Invalid, Stale
+from whence.errors import Invalid, Refused, Stale
 from whence.recording import Recorder
 from whence.snapshots import Snapshots, freeze, thaw
-from whence.store import EventStore, in_stream
+from whence.store import (
+    MOST_CHARACTERS,
+    MOST_CONFLICTING,
+    EventStore,
+    check_names,
+    in_stream,
+)
 
 _log = logging.getLogger("whence")
 
@@ -97,10 +103,7 @@ class Repository:
 
     async def handle(self, behaviour: Behaviour[Any], context: Context) -> Receipt:
         """Decide the command of ``context`` and store what happened."""
-        id = getattr(context.command, behaviour.id_field)
-        if id is None or id == "":
-            raise Invalid(context.name, {behaviour.id_field: "is empty"})
-        stream = f"{behaviour.name}-{id}"
+        stream = stream_of(behaviour, context)
         await self._turns.take(stream)
         try:
             return await self._decide(behaviour, stream, context)
@@ -113,6 +116,9 @@ class Repository:
         fresh = loaded is None
         if loaded is None:
             loaded = await self.load(behaviour, stream)
+        elif context.version is not None and context.version != loaded.version:
+            await self.catch_up(behaviour, stream, loaded)  # to say what the sender has not seen
+            fresh = True
         while True:
             decided: list[object] = []
             refusal: Exception | None = None
@@ -122,15 +128,17 @@ class Repository:
                 refusal = error
             if decided and refusal is None:
                 return await self._keep(behaviour, stream, loaded, decided, context)
+            # An error of the code, or one after events: the state may be half changed.
+            whole = not decided and (refusal is None or isinstance(refusal, Refused))
             if fresh:
                 break
             # Only what is up to date may refuse, or find that there is nothing to do.
-            if decided:  # and refused: the state is half changed
-                loaded = await self.load(behaviour, stream)
-            else:
+            if whole:
                 await self.catch_up(behaviour, stream, loaded)
+            else:
+                loaded = await self.load(behaviour, stream)
             fresh = True
-        if not decided:
+        if whole:
             self._remember(stream, loaded)
         if refusal is not None:
             raise refusal
@@ -146,36 +154,35 @@ class Repository:
     ) -> Receipt:
         """Store what was decided on ``loaded``, and remember the state for the next command."""
         if context.version is not None and context.version != loaded.version:
-            await self._allow_stale(behaviour, stream, loaded, decided, context.version)
+            await self.allow_stale(behaviour, stream, loaded.version, decided, context.version)
         placed = [(stream, event) for event in decided]
         receipt = await self._recorder.record(context, placed, {stream: loaded.version})
-        before, loaded.version = loaded.version, receipt.versions[stream]
-        loaded.position = receipt.position
         if not receipt.duplicate:
+            before, loaded.version = loaded.version, receipt.versions[stream]
+            loaded.position = receipt.position
             self._remember(stream, loaded)
             every = behaviour.snapshot_every
             if every and loaded.version // every > before // every:
                 self._save_snapshot(behaviour, stream, loaded)
         return receipt
 
-    async def _allow_stale(
+    async def allow_stale(
         self,
         behaviour: Behaviour[Any],
         stream: str,
-        loaded: Loaded,
-        decided: list[object],
+        version: int,
+        decided: Iterable[object],
         seen: int,
     ) -> None:
         """Raise `Stale` unless all that the sender has not seen commutes with its own events."""
         unseen: list[Recorded] = []
-        if seen < loaded.version:
-            missed = loaded.version - seen
-            pages = self._store.read(in_stream(stream), backwards=True, limit=missed)
+        if seen < version:
+            pages = self._store.read(in_stream(stream), backwards=True, limit=version - seen)
             unseen = [event async for page in pages for event in page.events][::-1]
         theirs = {form.cls for event in unseen if (form := self._events.named(event.type))}
         pairs = {(their, type(event)) for their in theirs for event in decided}
-        if seen > loaded.version or not pairs <= behaviour.commuting:
-            raise Stale({stream: seen}, {stream: loaded.version}, unseen)
+        if seen > version or not pairs <= behaviour.commuting:
+            raise Stale({stream: seen}, {stream: version}, unseen[:MOST_CONFLICTING])
 
     def _remember(self, stream: str, loaded: Loaded) -> None:
         self._cache[stream] = loaded
@@ -230,6 +237,20 @@ class Turns:
                 turn.set_result(None)
                 return
         del self._queues[stream]
+
+
+def stream_of(behaviour: Behaviour[Any], context: Context) -> str:
+    """The stream that the command of ``context`` is about. Raises `Invalid` if none could be."""
+    id = getattr(context.command, behaviour.id_field)
+    if id is None or id == "":
+        raise Invalid(context.name, {behaviour.id_field: "is empty"})
+    stream = f"{behaviour.name}-{id}"
+    if len(stream) > MOST_CHARACTERS or not stream.isprintable():
+        try:
+            check_names([stream])
+        except ValueError as error:
+            raise Invalid(context.name, {behaviour.id_field: str(error)}) from error
+    return stream
 
 
 def id_of(stream: str) -> str:

@@ -55,7 +55,7 @@ class Running:
             self.store, wiring.events, recorder, self.backend.snapshots, cached
         )
         self.bus = Bus(wiring.commands, self._pipeline(authorize, steps))
-        self.decisions = Decisions(self.store, wiring.events, recorder)
+        self.decisions = Decisions(self.store, wiring.events, recorder, self.repository)
         self._route(wiring)
         wiring.check(self.bus.handled)
         self.bus.start()

@@ -129,11 +129,11 @@ class Commit(msgspec.Struct, frozen=True):
             names += (event.type, *event.tags)
             if event.stream:
                 names.append(event.stream)
-        _check_names(names)
+        check_names(names)
 
 
-def _check_names(names: Sequence[str]) -> None:
-    """Refuse what some database could not keep or find again, before it is on its way."""
+def check_names(names: Sequence[str]) -> None:
+    """Raise ValueError for what some database could not keep or find again."""
     everything = "".join(names)
     everything.encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
     if "" in names:

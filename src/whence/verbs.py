@@ -3,7 +3,7 @@
 from typing import Any, TypeVar, Unpack, cast, overload
 
 from whence.aggregate import Aggregate
-from whence.bus import Context, Receipt, Sending
+from whence.bus import Context, Receipt, Sending, check_sending
 from whence.decider import Decider
 from whence.envelope import new_id
 from whence.errors import WhenceError
@@ -43,6 +43,8 @@ class Verbs:
         """
         bus = self.running.bus
         form = self.wiring.commands.form(type(command))
+        if about:
+            check_sending(form.message.name, about)
         id = about.get("id")
         context = Context(
             command,

@@ -8,11 +8,11 @@ from typing import Any
 from whence.aggregate import Aggregate
 from whence.codec import Codec
 from whence.decider import Behaviour, Decider, DeciderBehaviour
-from whence.decisions import Decision
+from whence.decisions import Decision, folded_by, selecting
 from whence.errors import WiringError
 from whence.messages import place, spoken_in
 from whence.projections import Projection
-from whence.readmodels import ReadModel, ReadModelSpec
+from whence.readmodels import ReadModel, ReadModelSpec, spec_of
 
 Part = type[Aggregate] | type[ReadModel] | type[Projection] | Decider[Any, Any, Any]
 
@@ -39,17 +39,17 @@ class Wiring:
         """Take in one part. Raises `WiringError` if it is none, or if a name is taken."""
         if not _is_part(part):
             raise WiringError(
-                f"{part!r} is no part of an application: pass aggregates, deciders,"
-                " read models and projections"
+                f"{part!r} is no part of an application: pass classes of aggregates, read models"
+                " and projections, and deciders"
             )
+        if part in (*self.behaviours, *self.models, *self.projections):
+            raise WiringError(f"{getattr(part, '__name__', part)} is passed twice: once is enough")
         if isinstance(part, Decider):
             self._add_behaviour(part, DeciderBehaviour(part))
         elif issubclass(part, Aggregate):
             self._add_behaviour(part, part.__behaviour__)
         elif issubclass(part, ReadModel):
-            self.models.append(part)
-            for event in part.__model__.evolvers:
-                self.events.form(event)
+            self._add_model(part, spec_of(part))
         else:
             self.projections.append(part)
 
@@ -76,11 +76,29 @@ class Wiring:
             for model in self.models
         ]
 
+    def decide(self, decision: Decision) -> None:
+        """Take in a decision, and the events that it looks at."""
+        self.decisions.append(decision)
+        self.commands.form(decision.command)
+        for event in folded_by(decision):
+            self.events.form(event)
+
     def check(self, handled: Iterable[type]) -> None:
         """Take in what the parts' modules define; raise `WiringError` for what nobody decides."""
         for message in spoken_in(self._modules(), "event"):
             self.events.form(message.cls)
         self._all_decided(set(handled))
+
+    def _add_model(self, model: type[ReadModel], spec: ReadModelSpec[Any]) -> None:
+        for other in self.models:
+            if other.__model__.name == spec.name:
+                raise WiringError(
+                    f"{place(other)} and {place(model)} both keep their rows under the name"
+                    f' {spec.name!r}. Give one another: class ...(ReadModel, name="...")'
+                )
+        self.models.append(model)
+        for event in spec.evolvers:
+            self.events.form(event)
 
     def _add_behaviour(self, part: object, behaviour: Behaviour[Any]) -> None:
         for other in self.behaviours.values():
@@ -89,6 +107,8 @@ class Wiring:
                     f"{other.where} and {behaviour.where} both live in streams"
                     f' {behaviour.name}-<id>. Give one another: category="..."'
                 )
+        if not behaviour.deciders and not behaviour.evolvers:
+            raise WiringError(f"{behaviour.where} has no @decide and no @evolve: it does nothing")
         self.behaviours[part] = behaviour
         for command in behaviour.deciders.values():
             fields = {field.name for field in self.commands.form(command.message).message.fields}
@@ -103,24 +123,35 @@ class Wiring:
 
     def _modules(self) -> set[str]:
         """The modules of the parts and of the messages that they handle."""
-        parts = [part for part in self.behaviours if isinstance(part, type)]
-        handlers = [
-            handler
+        parts: list[type] = [part for part in self.behaviours if isinstance(part, type)]
+        messages = [
+            message
             for behaviour in self.behaviours.values()
-            for handler in (*behaviour.deciders.values(), *behaviour.evolvers.values())
+            for message in (*behaviour.deciders, *behaviour.evolvers)
         ]
-        messages = [handler.message for handler in handlers]
+        for decision in self.decisions:
+            parts += decision.parts
+            messages += [decision.command, *folded_by(decision)]
         return {cls.__module__ for cls in (*parts, *messages, *self.models, *self.projections)}
 
     def _all_decided(self, handled: set[type]) -> None:
-        """A command that names one of our aggregates, defined beside it, must have a decision."""
-        owners = {behaviour.id_field: behaviour for behaviour in self.behaviours.values()}
+        """A command that names one of our things, defined beside it, must have a decision."""
+        owners = {
+            name: f"a function `@app.decides def ...(command: {{}}, it: {part.__name__})`"
+            for decision in self.decisions
+            for part in decision.parts
+            for name in selecting(part)
+        }
+        for behaviour in self.behaviours.values():
+            owners[behaviour.id_field] = (
+                f"{behaviour.where} a method `@decide def ...(self, command: {{}})`"
+            )
         for command in spoken_in(self._modules(), "command"):
             owner = next((owners[f.name] for f in command.fields if f.name in owners), None)
             if owner is not None and command.cls not in handled:
+                name = command.cls.__name__
                 raise WiringError(
-                    f"nobody decides {place(command.cls)}: give {owner.where} a method"
-                    f" `@decide def ...(self, command: {command.cls.__name__})`"
+                    f"nobody decides {place(command.cls)}: give {owner.format(name)}"
                 )
 
 
