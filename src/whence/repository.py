@@ -64,8 +64,8 @@ class Repository:
         loaded = Loaded(behaviour.initial(id_of(stream)))
         if snapshots and behaviour.snapshot_every and self._snapshots is not None:
             saved = await self._snapshots.load(stream, behaviour.shape)
-            if saved is not None:
-                state = thaw(behaviour, id_of(stream), saved)
+            state = None if saved is None else thaw(behaviour, id_of(stream), saved)
+            if saved is not None and state is not None:
                 loaded = Loaded(state, saved.version, saved.position)
         await self.catch_up(behaviour, stream, loaded)
         return loaded

@@ -51,7 +51,7 @@ def freeze(behaviour: Behaviour[S], state: S, version: int, position: int) -> Sn
         if _same(_read(behaviour, data), dumped):
             return Snapshot(version, position, behaviour.shape, data)
         problem = "it comes back changed"
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # the events are stored: a cache that fails must not say otherwise
         problem = str(error)
     if behaviour.where not in _unfit:
         _unfit.add(behaviour.where)
@@ -64,9 +64,13 @@ def freeze(behaviour: Behaviour[S], state: S, version: int, position: int) -> Sn
     return None
 
 
-def thaw(behaviour: Behaviour[S], id: str, snapshot: Snapshot) -> S:
-    """The state that ``snapshot`` holds."""
-    return behaviour.restore(id, _read(behaviour, snapshot.state))
+def thaw(behaviour: Behaviour[S], id: str, snapshot: Snapshot) -> S | None:
+    """The state that ``snapshot`` holds; None if it cannot be read, as if there were none."""
+    try:
+        return behaviour.restore(id, _read(behaviour, snapshot.state))
+    except Exception as error:
+        _log.warning("the snapshot of %s %s is passed over: %s", behaviour.name, id, error)
+        return None
 
 
 def _read(behaviour: Behaviour[Any], data: bytes) -> Any:
