@@ -232,6 +232,11 @@ class Scope:
         return EventQuery(items) if items else None
 
     @property
+    def states(self) -> list[Evolving]:
+        """Each thing that it looks at, in the order of the function's parameters."""
+        return [part.state for part in self._parts]
+
+    @property
     def versions(self) -> dict[str, int]:
         """The streams of the aggregates in it, and how far they have come."""
         return {part.stream: part.version for part in self._parts if part.stream}
@@ -255,11 +260,12 @@ class Scope:
             part.see(event, tags, stream)
         return stream
 
-    def decide(self) -> list[tuple[str, object]]:
-        """What happens, each event with its stream; applied at once: a later step sees it."""
+    def decide(self, decided: list[tuple[str, object]]) -> None:
+        """Add what happens to ``decided``, with its stream, at once: a later step sees it."""
         views = [looking_at(part.state) for part in self._parts]
         events: Iterable[object] = self._decision.function(self._command, *views)
-        return [(self.happen(one), one) for one in yielded(events, self._decision.where)]
+        for one in yielded(events, self._decision.where):
+            decided.append((self.happen(one), one))  # noqa: PERF401, at once
 
 
 class Decisions:
@@ -281,7 +287,8 @@ class Decisions:
                     scope.see(recorded)
                 position = page.scanned
         versions = scope.versions
-        decided = scope.decide()
+        decided: list[tuple[str, object]] = []
+        scope.decide(decided)
         if context.version is not None:
             await self._check_seen(decision, context, context.version, versions, decided)
         if not decided:

@@ -1,4 +1,4 @@
-"""Given what has happened, when a command comes, then this happens: tests of pure logic::
+"""Given what has happened, when a command comes, then this happens: tests of pure logic.
 
     given(Account, AccountOpened("ACC1", "ann")).when(WithdrawMoney("ACC1", 5)).then_rejected(
         "Insufficient funds"
@@ -9,50 +9,137 @@ decision changed nothing but by its events, and every event comes back from stor
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol, cast
 
 from whence.aggregate import Aggregate
+from whence.bus import Context
 from whence.codec import Codec
 from whence.decider import Behaviour, Decider, DeciderBehaviour
-from whence.errors import Invalid, Refused, Rejected
+from whence.decisions import Decides, Decision, Scope
+from whence.errors import CodecError, Invalid, Refused, Rejected
 from whence.history import plain_state
+from whence.repository import id_of, stream_of
+
+_MISSING = object()
+
+
+class _Scene(Protocol):
+    """What a decision looks at, with all that has happened."""
+
+    def happen(self, event: object) -> None: ...
+
+    def decide(self, decided: list[object]) -> None: ...
+
+    @property
+    def states(self) -> list[Any]: ...
+
+
+class _Stream:
+    """One stream, as an aggregate or a decider sees it."""
+
+    def __init__(self, behaviour: Behaviour[Any], context: Context) -> None:
+        self._behaviour, self._command = behaviour, context.command
+        self._state = behaviour.initial(id_of(stream_of(behaviour, context)))
+        self._version = 0
+
+    @property
+    def states(self) -> list[Any]:
+        return [self._state]
+
+    def happen(self, event: object) -> None:
+        if type(event) in self._behaviour.evolvers:
+            self._state = self._behaviour.fold(self._state, [event])
+        self._version += 1
+        self._behaviour.mark(self._state, self._version)
+
+    def decide(self, decided: list[object]) -> None:
+        self._state = self._behaviour.decide(self._state, self._command, decided)
+
+
+class _Boundary:
+    """Several things at once, as a function with ``@app.decides`` sees them."""
+
+    def __init__(self, decision: Decision, context: Context) -> None:
+        self._aggregates = [part for part in decision.parts if issubclass(part, Aggregate)]
+        self._scope = Scope(decision, context, Codec("event"))
+
+    @property
+    def states(self) -> list[Any]:
+        return self._scope.states
+
+    def happen(self, event: object) -> None:
+        stream = None
+        for behaviour in (part.__behaviour__ for part in self._aggregates):
+            id = getattr(event, behaviour.id_field, None)
+            if type(event) in behaviour.evolvers and id is not None:
+                stream = f"{behaviour.name}-{id}"
+                break
+        self._scope.happen(event, stream)
+
+    def decide(self, decided: list[object]) -> None:
+        placed: list[tuple[str, object]] = []
+        try:
+            self._scope.decide(placed)
+        finally:
+            decided += [event for _, event in placed]
 
 
 class Given:
-    """A behaviour, and what has happened to it."""
+    """Something that decides, and what has happened before."""
 
-    def __init__(self, behaviour: Behaviour[Any], history: tuple[object, ...]) -> None:
-        self._behaviour, self._history = behaviour, history
+    def __init__(
+        self,
+        subject: Behaviour[Any] | Decision,
+        history: tuple[object, ...],
+        context: Context | None = None,
+    ) -> None:
+        self._subject, self._history, self._context = subject, history, context
 
     def when(self, command: object) -> "Outcome":
         """Decide ``command`` on top of what has happened."""
-        handler = self._behaviour.deciders.get(type(command))
-        assert handler, f"{self._behaviour.name} does not decide {type(command).__name__}"
+        self._check_decides(command)
+        form = Codec("command").form(type(command))
+        before = Given(self._subject, self._history, Context(command, form, "given"))
         decided: list[object] = []
-        id = str(getattr(command, self._behaviour.id_field))
+        refusal: Refused | None = None
         try:
-            Codec("command").form(type(command)).check(command)
-            state = self._behaviour.decide(self.state(id), command, decided)
-        except Refused as refusal:
-            return Outcome(self, [], refusal)
-        after = Given(self._behaviour, (*self._history, *decided))
-        assert plain_state(state) == plain_state(after.state(id)), (
-            f"{handler.where}: the decision changed the state itself, not by its events:"
-            f" {state!r}, but its events make it {after.state(id)!r}"
-        )
-        return Outcome(after, decided, None)
+            form.check(command)
+            scene = before.scene()
+        except Invalid as invalid:
+            return Outcome(before, [], invalid)
+        try:
+            scene.decide(decided)
+        except Refused as refused:
+            refusal = refused
+        after = Given(self._subject, (*self._history, *decided), before._context)
+        self._check_changed_nothing(scene, after.scene())
+        return Outcome(before, [], refusal) if refusal else Outcome(after, decided, None)
 
-    def state(self, id: str = "given") -> Any:
-        """The state after what has happened."""
-        codec, known = Codec("event"), self._behaviour.evolvers
+    def scene(self) -> _Scene:
+        """All that the decision looks at, after what has happened."""
+        assert self._context is not None
+        if isinstance(self._subject, Decision):
+            scene: _Scene = _Boundary(self._subject, self._context)
+        else:
+            scene = _Stream(self._subject, self._context)
         for event in self._history:
-            form = codec.form(type(event))
-            again = form.decode(form.encode(event))
-            assert again == event, f"{event!r} comes back from storage as {again!r}"
-        folded = [event for event in self._history if type(event) in known]
-        state = self._behaviour.fold(self._behaviour.initial(id), folded)
-        self._behaviour.mark(state, len(self._history))
-        return state
+            scene.happen(_as_stored(event))
+        return scene
+
+    def _check_decides(self, command: object) -> None:
+        subject = self._subject
+        decided = [subject.command] if isinstance(subject, Decision) else [*subject.deciders]
+        assert type(command) in decided, (
+            f"{subject.where} does not decide {type(command).__name__}, only"
+            f" {', '.join(known.__name__ for known in decided)}"
+        )
+
+    def _check_changed_nothing(self, scene: _Scene, again: _Scene) -> None:
+        for found, folded in zip(scene.states, again.states, strict=True):
+            assert plain_state(found) == plain_state(folded), (
+                f"the decision at {self._subject.where} changed the state itself, not by its"
+                f" events: {found!r}, but what has happened makes it {folded!r}"
+            )
 
 
 class Outcome:
@@ -86,10 +173,16 @@ class Outcome:
         return self
 
     def then_state(self, **expected: object) -> "Outcome":
-        """Afterwards, these attributes of the state have these values."""
-        state = self._after.state()
-        found = {name: getattr(state, name) for name in expected}
-        assert found == expected, f"the state is {state!r}"
+        """Afterwards, these attributes of the state have these values.
+
+        Of several things that were looked at, the first that has the attribute counts.
+        """
+        states = self._after.scene().states
+        for name, value in expected.items():
+            having = [state for state in states if getattr(state, name, _MISSING) is not _MISSING]
+            assert having, f"nothing has an attribute {name!r}: {states!r}"
+            found = getattr(having[0], name)
+            assert found == value, f"{name} is {found!r}, not {value!r}, in {having[0]!r}"
         return self
 
     def and_when(self, command: object) -> "Outcome":
@@ -97,14 +190,34 @@ class Outcome:
         return self._after.when(command)
 
     def _told(self) -> str:
-        return str(self.refusal) if self.refusal else f"{self.events!r}"
+        if self.refusal is not None:
+            return f"{type(self.refusal).__name__}: {self.refusal}"
+        return f"these events:\n{_lines(self.events)}"
 
 
-def given(subject: type[Aggregate] | Decider[Any, Any, Any], *history: object) -> Given:
-    """Start a specification of ``subject`` with what has happened before."""
-    if isinstance(subject, Decider):
-        return Given(DeciderBehaviour(subject), history)
-    return Given(subject.__behaviour__, history)
+def given(subject: type[Aggregate] | Decider[Any, Any, Any] | Decides, *history: object) -> Given:
+    """Start a specification of ``subject`` with what has happened before.
+
+    The subject is an aggregate, a decider, or a function that decides (``@app.decides``).
+    """
+    return Given(_behind(subject), history)
+
+
+def _behind(subject: Any) -> Behaviour[Any] | Decision:
+    if issubclass(type(subject), Decider):
+        return DeciderBehaviour(subject)
+    if hasattr(subject, "__behaviour__"):
+        return cast(Behaviour[Any], subject.__behaviour__)
+    return Decision.of(subject)
+
+
+def _as_stored(event: object) -> object:
+    """``event`` as it comes back from storage, which must be as it was."""
+    form = Codec("event").form(type(event))
+    try:
+        return form.decode(form.keep(event))
+    except CodecError as error:
+        raise AssertionError(f"{event!r} does not come back from storage: {error}") from error
 
 
 def _lines(events: Iterable[object]) -> str:
