@@ -8,7 +8,7 @@ strictly: every bad field is named. What would not come back as it is, is not st
 import types
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Annotated, Any, NewType, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 
 import msgspec
 
@@ -37,9 +37,10 @@ def from_plain(cls: type, value: Any) -> Any:
     return validator.validate_json(to_json(value), by_alias=False, by_name=True)
 
 
-def to_builtins(value: object) -> Any:
-    """``value`` as JSON-like dicts, lists and scalars, for output and comparison."""
-    return msgspec.to_builtins(value, enc_hook=to_plain, str_keys=True)
+def to_builtins(value: object, *, in_order: bool = False) -> Any:
+    """``value`` as JSON-like dicts, lists and scalars, for output; ``in_order``: to compare."""
+    order: Literal["deterministic"] | None = "deterministic" if in_order else None
+    return msgspec.to_builtins(value, enc_hook=to_plain, str_keys=True, order=order)
 
 
 def to_json(value: object) -> bytes:

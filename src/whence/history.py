@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import Any, Generic, TypeVar
+from itertools import takewhile
+from typing import Any, Generic, TypeVar, cast
 
 from whence.codec import Codec, to_builtins
 from whence.decider import Behaviour
-from whence.envelope import Recorded
+from whence.envelope import Recorded, to_micros
 from whence.errors import NotFound
 from whence.evolving import Evolving, state_of
 from whence.repository import Repository, id_of
@@ -15,7 +16,7 @@ from whence.store import EventStore, in_stream
 
 S = TypeVar("S")
 
-Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+Json = dict[str, "Json"] | list["Json"] | tuple["Json", ...] | str | int | float | bool | None
 """What JSON can say."""
 
 Moment = int | str | date
@@ -67,20 +68,22 @@ class _Until:
     """Where to stop reading."""
 
     version: int | None = None
-    time: datetime | None = None
+    micros: int | None = None
     position: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.version, self.time, self.position).count(None) != 2:
+        if (self.version, self.micros, self.position).count(None) != 2:
             raise ValueError("say exactly one of version, time and position")
+        if (self.version or 0) < 0 or (self.position or 0) < 0:
+            raise ValueError("versions and positions count from 1; 0 is before the first event")
 
-    def before(self, event: Recorded) -> bool:
-        """Whether the stop lies before ``event``."""
-        if self.time is not None:
-            return event.time > self.time
+    def reaches(self, event: Recorded) -> bool:
+        """Whether ``event`` lies before the stop."""
+        if self.micros is not None:
+            return event.micros <= self.micros
         if self.position is not None:
-            return event.position > self.position
-        return event.version > (self.version or 0)
+            return event.position <= self.position
+        return event.version <= (self.version or 0)
 
 
 class History(Generic[S]):
@@ -107,8 +110,9 @@ class History(Generic[S]):
     ) -> S:
         """The state as it was at one moment: a version, a time, or a position of the log.
 
-        A plain ``moment`` is a version if it is an int, else a time. Raises `NotFound` for a
-        version that the stream has not reached.
+        A plain ``moment`` is a version if it is an int, else a time. At a time it is what the
+        events before the first later one make it, even if a clock went back after that. Raises
+        `NotFound` for a version that the stream has not reached.
         """
         until = _until(moment, version, time, position)
         state, reached = self._behaviour.initial(id_of(self.stream)), 0
@@ -127,13 +131,12 @@ class History(Generic[S]):
 
     async def events(self, *, after: int = 0, limit: int | None = None) -> AsyncIterator[Past]:
         """The events of the stream that come after the version ``after``, oldest first."""
-        given = 0
-        async for page in self._store.read(in_stream(self.stream)):
+        most = None if limit is None else max(after, 0) + limit
+        if limit is not None and limit < 1:
+            return
+        async for page in self._store.read(in_stream(self.stream), limit=most):
             for recorded in page.events:
                 if recorded.version > after:
-                    if limit is not None and given >= limit:
-                        return
-                    given += 1
                     yield Past(recorded, self._events.decode(recorded))
 
     async def diff(self, before: Moment, after: Moment) -> list[Changed]:
@@ -142,11 +145,10 @@ class History(Generic[S]):
         return list(differences(plain_state(one), plain_state(other)))
 
     async def _pages(self, until: _Until) -> AsyncIterator[list[Recorded]]:
-        pages = self._store.read(in_stream(self.stream), limit=until.version or None)
         if until.version == 0:
             return
-        async for page in pages:
-            wanted = [event for event in page.events if not until.before(event)]
+        async for page in self._store.read(in_stream(self.stream), limit=until.version):
+            wanted = list(takewhile(until.reaches, page.events))
             if wanted:
                 yield wanted
             if len(wanted) < len(page.events):
@@ -165,18 +167,30 @@ def moment(text: str | date) -> datetime:
     return text if text.tzinfo else text.replace(tzinfo=UTC)
 
 
-def plain_state(state: object) -> Json:
+def plain_state(state: Any) -> Json:
     """A state as JSON-like values, to print or compare; what has no such form as its repr."""
-    attributes: dict[str, object] | None = (
-        state_of(state) if isinstance(state, Evolving) else getattr(state, "__dict__", None)
-    )
+    if isinstance(state, Evolving):
+        return {name: plain_state(value) for name, value in state_of(state).items()}
     try:
-        plain: Json = to_builtins(state if attributes is None else attributes)
+        plain: Json = to_builtins(state, in_order=True)
     except TypeError:
-        if attributes is None:
-            return repr(state)
-        return {name: plain_state(value) for name, value in attributes.items()}
+        return _plain_parts(state)
     return plain
+
+
+def _plain_parts(state: Any) -> Json:
+    """The same, part by part, for what holds something that has no JSON form."""
+    kind = cast(Any, type(state))
+    if issubclass(kind, dict):
+        return {str(key): plain_state(value) for key, value in state.items()}
+    if issubclass(kind, (list, tuple)):
+        return [plain_state(value) for value in state]
+    if issubclass(kind, (set, frozenset)):
+        return sorted((plain_state(value) for value in state), key=repr)
+    attributes: dict[str, Any] | None = getattr(state, "__dict__", None)
+    if not attributes or isinstance(state, type):
+        return repr(state)
+    return {name: plain_state(value) for name, value in attributes.items()}
 
 
 def differences(before: Json, after: Json, path: str = "") -> Iterator[Changed]:
@@ -185,20 +199,23 @@ def differences(before: Json, after: Json, path: str = "") -> Iterator[Changed]:
         for name in dict.fromkeys([*before, *after]):
             inner = f"{path}.{name}" if path else str(name)
             yield from differences(before.get(name), after.get(name), inner)
-    elif isinstance(before, list) and isinstance(after, list):
+    elif isinstance(before, (list, tuple)) and isinstance(after, (list, tuple)):
         for n in range(max(len(before), len(after))):
             one = before[n] if n < len(before) else None
             other = after[n] if n < len(after) else None
             yield from differences(one, other, f"{path}[{n}]")
-    elif before != after:
+    elif before != after or isinstance(before, bool) != isinstance(after, bool):
         yield Changed(path, before, after)
 
 
 def _until(
-    moment_: Moment | None, version: int | None, when: str | date | None, position: int | None
+    moment_: Moment | None, version: int | None, time: str | date | None, position: int | None
 ) -> _Until:
-    if isinstance(moment_, int):
-        version = moment_ if version is None else version
-    elif moment_ is not None:
-        when = moment_ if when is None else when
-    return _Until(version, None if when is None else moment(when), position)
+    if moment_ is not None:
+        if version is not None or time is not None:
+            raise ValueError("say exactly one of version, time and position")
+        if isinstance(moment_, int):
+            version = moment_
+        else:
+            time = moment_
+    return _Until(version, None if time is None else to_micros(moment(time)), position)

@@ -136,23 +136,26 @@ class Wiring:
 
     def _all_decided(self, handled: set[type]) -> None:
         """A command that names one of our things, defined beside it, must have a decision."""
-        owners = {
-            name: f"a function `@app.decides def ...(command: {{}}, it: {part.__name__})`"
-            for decision in self.decisions
-            for part in decision.parts
-            for name in selecting(part)
-        }
-        for behaviour in self.behaviours.values():
-            owners[behaviour.id_field] = (
-                f"{behaviour.where} a method `@decide def ...(self, command: {{}})`"
-            )
+        owners: dict[str, str] = {}
+        for decision in self.decisions:
+            for part in decision.parts:
+                fix = (
+                    f"write a function `@app.decides def ...(command: {_IT}, it: {part.__name__})`"
+                )
+                owners |= dict.fromkeys(selecting(part), fix)
+        for subject, behaviour in self.behaviours.items():
+            fix = f"give {behaviour.where} a method `@decide def ...(self, command: {_IT})`"
+            if isinstance(subject, Decider):
+                fix = f"let the function at {behaviour.where} take it: `command: ... | {_IT}`"
+            owners[behaviour.id_field] = fix
         for command in spoken_in(self._modules(), "command"):
             owner = next((owners[f.name] for f in command.fields if f.name in owners), None)
             if owner is not None and command.cls not in handled:
-                name = command.cls.__name__
-                raise WiringError(
-                    f"nobody decides {place(command.cls)}: give {owner.format(name)}"
-                )
+                fix = owner.replace(_IT, command.cls.__name__)
+                raise WiringError(f"nobody decides {place(command.cls)}: {fix}")
+
+
+_IT = "<the command>"
 
 
 def _is_part(given: object) -> bool:
