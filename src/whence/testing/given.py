@@ -1,4 +1,4 @@
-"""Given what has happened, when a command comes, then this happens: tests of pure logic.
+"""Given what has happened, when a command comes, then this happens: tests of pure logic::
 
     given(Account, AccountOpened("ACC1", "ann")).when(WithdrawMoney("ACC1", 5)).then_rejected(
         "Insufficient funds"
