@@ -21,7 +21,7 @@ that it would have looked at has come in between. The rules are those of https:/
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_type_hints
 
@@ -45,9 +45,10 @@ Decides = Callable[..., Iterable[object]]
 class DecisionModel(Evolving):
     """What a decision needs to know, folded from all events that carry its tags.
 
-    Its fields annotated with `Tag` select the events; their values come from the command's
-    fields of the same names (a list selects the events of each element). Without such a field it
-    is folded from every event that it handles.
+    Its fields annotated with `Tag` select the events; their values come from the command's fields
+    (or properties) of the same names. A list selects the events of each element, so an empty one
+    selects none, and so does None. Without such a field it is folded from every event that it
+    handles.
     """
 
     __own__: ClassVar = frozenset[str]()
@@ -149,7 +150,7 @@ def _check_part(part: type[Any], command: type, names: set[str], where: str) -> 
             f"the decision at {where}: {place(part)} is no DecisionModel and no Aggregate"
         )
     for needed in selecting(part):
-        if needed not in names:
+        if needed not in names and not hasattr(command, needed):
             raise WiringError(
                 f"{place(command)} has no field {needed!r}, by which {place(part)}"
                 f" is selected in the decision at {where}"
@@ -232,6 +233,13 @@ class Scope:
         return EventQuery(items) if items else None
 
     @property
+    def keys(self) -> set[Hashable]:
+        """What it looks at: the streams of its aggregates, and how its models are selected."""
+        return {
+            key for part in self._parts for key in ([part.stream] if part.stream else part.items)
+        }
+
+    @property
     def states(self) -> list[Evolving]:
         """Each thing that it looks at, in the order of the function's parameters."""
         return [part.state for part in self._parts]
@@ -278,8 +286,15 @@ class Decisions:
         self._repository = repository
 
     async def handle(self, decision: Decision, context: Context) -> Receipt:
-        """Read all that the decision looks at, decide, and store what it yields."""
+        """Read all that the decision looks at, decide, and store what it yields.
+
+        Those that look at the same take turns, as far as they are in one process.
+        """
         scope = Scope(decision, context, self._events)
+        async with self._repository.turns.of(scope.keys):
+            return await self._decide(decision, context, scope)
+
+    async def _decide(self, decision: Decision, context: Context, scope: Scope) -> Receipt:
         query, position = scope.query, 0
         if query is not None:
             async for page in self._store.read(query):
@@ -289,10 +304,10 @@ class Decisions:
         versions = scope.versions
         decided: list[tuple[str, object]] = []
         scope.decide(decided)
-        if context.version is not None:
-            await self._check_seen(decision, context, context.version, versions, decided)
         if not decided:
             return Receipt(position, versions)
+        if context.version is not None:
+            await self._check_seen(decision, context, context.version, versions, decided)
         return await self._recorder.record(context, decided, versions, query, position)
 
     async def _check_seen(

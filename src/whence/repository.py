@@ -8,7 +8,8 @@ confirmed that nothing came in between.
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, Collection, Hashable, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,7 @@ class Repository:
         self._store, self._events, self._recorder = store, events, recorder
         self._snapshots, self._cached = snapshots, cached
         self._cache: OrderedDict[str, Loaded] = OrderedDict()
-        self._turns = Turns()
+        self.turns = Turns()
         self._saving: set[asyncio.Task[None]] = set()
 
     async def load(
@@ -104,11 +105,11 @@ class Repository:
     async def handle(self, behaviour: Behaviour[Any], context: Context) -> Receipt:
         """Decide the command of ``context`` and store what happened."""
         stream = stream_of(behaviour, context)
-        await self._turns.take(stream)
+        await self.turns.take(stream)
         try:
             return await self._decide(behaviour, stream, context)
         finally:
-            self._turns.give(stream)
+            self.turns.give(stream)
 
     async def _decide(self, behaviour: Behaviour[Any], stream: str, context: Context) -> Receipt:
         # Taken out of the cache, not lent: if anything fails from here on, it stays out.
@@ -208,16 +209,16 @@ class Repository:
 
 
 class Turns:
-    """One command at a time for each stream, in the order of arrival."""
+    """One command at a time for each key, such as a stream, in the order of arrival."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
+        self._queues: dict[Hashable, deque[asyncio.Future[None]]] = {}
 
-    async def take(self, stream: str) -> None:
-        """Wait until it is this caller's turn at ``stream``."""
-        queue = self._queues.get(stream)
+    async def take(self, key: Hashable) -> None:
+        """Wait until it is this caller's turn at ``key``."""
+        queue = self._queues.get(key)
         if queue is None:
-            self._queues[stream] = deque()
+            self._queues[key] = deque()
             return
         turn = asyncio.get_running_loop().create_future()
         queue.append(turn)
@@ -225,18 +226,31 @@ class Turns:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.give(stream)  # it was this caller's turn already
+                self.give(key)  # it was this caller's turn already
             raise
 
-    def give(self, stream: str) -> None:
-        """Let the next one at ``stream`` go on."""
-        queue = self._queues[stream]
+    def give(self, key: Hashable) -> None:
+        """Let the next one at ``key`` go on."""
+        queue = self._queues[key]
         while queue:
             turn = queue.popleft()
             if not turn.done():
                 turn.set_result(None)
                 return
-        del self._queues[stream]
+        del self._queues[key]
+
+    @asynccontextmanager
+    async def of(self, keys: Collection[Hashable]) -> AsyncGenerator[None]:
+        """Take the turns at all of ``keys``, in one order for all: nobody waits in a ring."""
+        taken: list[Hashable] = []
+        try:
+            for key in sorted(keys, key=hash):
+                await self.take(key)
+                taken.append(key)
+            yield
+        finally:
+            for key in taken:
+                self.give(key)
 
 
 def stream_of(behaviour: Behaviour[Any], context: Context) -> str:
