@@ -122,6 +122,7 @@ class Decision:
                     f"the decision at {where} takes {part.__name__} twice, and both would be the"
                     " same one: write a DecisionModel for each, with a tagged field of its own"
                 )
+        _decided.add(command)
         return Decision(function, where, command, tuple(parts))
 
 
@@ -162,6 +163,20 @@ def selecting(part: type[Evolving]) -> Iterable[str]:
     if issubclass(part, Aggregate):
         return [part.__behaviour__.id_field]
     return part.__tags__ if issubclass(part, DecisionModel) else []
+
+
+_decided: set[type] = set()
+
+
+def decided_anywhere() -> set[type]:
+    """The commands that some aggregate or decision of this program decides, in whichever App."""
+    found, left = {*_decided}, [Aggregate]
+    while left:
+        subclasses = left.pop().__subclasses__()
+        left += subclasses
+        for each in subclasses:
+            found.update(each.__behaviour__.deciders if "__behaviour__" in vars(each) else ())
+    return found
 
 
 def folded_by(decision: Decision) -> list[type]:

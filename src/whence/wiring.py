@@ -8,7 +8,7 @@ from typing import Any
 from whence.aggregate import Aggregate
 from whence.codec import Codec
 from whence.decider import Behaviour, Decider, DeciderBehaviour
-from whence.decisions import Decision, folded_by, selecting
+from whence.decisions import Decision, decided_anywhere, folded_by, selecting
 from whence.errors import WiringError
 from whence.messages import place, spoken_in
 from whence.projections import Projection
@@ -135,23 +135,29 @@ class Wiring:
         return {cls.__module__ for cls in (*parts, *messages, *self.models, *self.projections)}
 
     def _all_decided(self, handled: set[type]) -> None:
-        """A command that names one of our things, defined beside it, must have a decision."""
-        owners: dict[str, str] = {}
+        """A command that names one of our things, defined beside it, must have a decision.
+
+        If it only names what a decision looks at, that may be in another application.
+        """
+        owners, onlookers = dict[str, str](), dict[str, str]()
         for decision in self.decisions:
             for part in decision.parts:
                 fix = (
                     f"write a function `@app.decides def ...(command: {_IT}, it: {part.__name__})`"
                 )
-                owners |= dict.fromkeys(selecting(part), fix)
+                onlookers |= dict.fromkeys(selecting(part), fix)
         for subject, behaviour in self.behaviours.items():
             fix = f"give {behaviour.where} a method `@decide def ...(self, command: {_IT})`"
             if isinstance(subject, Decider):
                 fix = f"let the function at {behaviour.where} take it: `command: ... | {_IT}`"
             owners[behaviour.id_field] = fix
         for command in spoken_in(self._modules(), "command"):
-            owner = next((owners[f.name] for f in command.fields if f.name in owners), None)
-            if owner is not None and command.cls not in handled:
-                fix = owner.replace(_IT, command.cls.__name__)
+            names = [field.name for field in command.fields]
+            fix = next((owners[name] for name in names if name in owners), "")
+            if not fix and command.cls not in decided_anywhere():
+                fix = next((onlookers[name] for name in names if name in onlookers), "")
+            if fix and command.cls not in handled:
+                fix = fix.replace(_IT, command.cls.__name__)
                 raise WiringError(f"nobody decides {place(command.cls)}: {fix}")
 
 
