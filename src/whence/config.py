@@ -64,8 +64,8 @@ def _sources(environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str, Ma
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WiringError(f"{path}: {error}") from error
 
 

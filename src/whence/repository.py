@@ -204,7 +204,8 @@ class Repository:
             _log.warning("a snapshot was not saved: %s", error)
 
     async def close(self) -> None:
-        """Wait for what is still being saved."""
+        """Wait for the commands that are under way, and for what is still being saved."""
+        await self.turns.finish()
         await asyncio.gather(*self._saving, return_exceptions=True)
 
 
@@ -238,6 +239,13 @@ class Turns:
                 turn.set_result(None)
                 return
         del self._queues[key]
+
+    async def finish(self) -> None:
+        """Wait until nobody has a turn, nor waits for one."""
+        while self._queues:
+            key = next(iter(self._queues))
+            await self.take(key)
+            self.give(key)
 
     @asynccontextmanager
     async def of(self, keys: Collection[Hashable]) -> AsyncGenerator[None]:

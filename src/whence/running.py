@@ -1,6 +1,7 @@
 """What an application needs while it is open: its store, its bus, its subscriptions."""
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -63,18 +64,23 @@ class Running:
         self._projecting = projecting
 
     async def start(self) -> None:
-        """Open the store and start delivering."""
-        await self.backend.open()
-        await self.database.open()
-        if self._projecting:
-            await self.subscriptions.start()
+        """Open the store and start delivering; all of it, or nothing."""
+        try:
+            await self.backend.open()
+            await self.database.open()
+            if self._projecting:
+                await self.subscriptions.start()
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
-        """Stop delivering, finish what is under way, and let go of the store."""
-        await self.subscriptions.stop()
-        await self.repository.close()
-        await self.database.close()
-        await self.backend.close()
+        """Finish what is under way, stop delivering, and let go of the store, whatever fails."""
+        async with AsyncExitStack() as last:
+            last.push_async_callback(self.backend.close)
+            last.push_async_callback(self.database.close)
+            last.push_async_callback(self.subscriptions.stop)
+            last.push_async_callback(self.repository.close)
 
     def rows(self, model: type[ReadModel]) -> Rows[Any]:
         """The rows of ``model``. Raises `WiringError` if it is not in this application."""

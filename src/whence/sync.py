@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from datetime import date
-from threading import Thread
+from threading import Thread, current_thread
 from typing import Any, Generic, Self, TypeVar, Unpack, overload
 
 from whence.aggregate import Aggregate
@@ -33,6 +33,8 @@ class SyncApp:
         self._thread: Thread | None = None
 
     def __enter__(self) -> Self:
+        if self._loop is not None:
+            raise WhenceError(f"{self._name} is open already")
         self._loop = asyncio.new_event_loop()
         # A daemon: a script that forgets to close must still be able to end.
         run = self._loop.run_forever
@@ -56,7 +58,18 @@ class SyncApp:
         if self._loop is None:
             work.close()
             raise WhenceError(f"{self._name} is not open: use `with app.sync:`")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        if current_thread() is self._thread:
+            work.close()
+            raise WhenceError(
+                f"{self._name} would wait for itself: what runs inside the application, such as a"
+                " step or an answer, uses the application itself, and awaits"
+            )
+        result = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return result.result()
+        except BaseException:
+            result.cancel()  # interrupted while waiting: what nobody waits for shall not go on
+            raise
 
     def send(self, command: object, **about: Unpack[Sending]) -> Receipt:
         """See `App.send`."""
@@ -75,9 +88,21 @@ class SyncApp:
     def _stop(self) -> None:
         loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop is not None and thread is not None:
+            asyncio.run_coroutine_threadsafe(_finish(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
+
+
+async def _finish() -> None:
+    """Cancel what is left on this event loop, and wait for it, as `asyncio.run` does."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    loop = asyncio.get_running_loop()
+    await loop.shutdown_asyncgens()
+    await loop.shutdown_default_executor()
 
 
 class SyncHistory(Generic[S]):
