@@ -140,9 +140,7 @@ class AggregateBehaviour(Generic[A]):
         hints = get_type_hints(self._cls, include_extras=True)
         names = dict.fromkeys([*defaults(self._cls), *annotations(self._cls)])
         fields = [(name, hints.get(name) or _guess(defaults(self._cls)[name])) for name in names]
-        return defstruct(
-            f"{self._cls.__name__}State", [(n, t | UnsetType, UNSET) for n, t in fields]
-        )
+        return defstruct("State", [(name, hint | UnsetType, UNSET) for name, hint in fields])
 
     def dump(self, state: A) -> object:
         """See `Behaviour.dump`."""

@@ -4,6 +4,7 @@ A `Decider` is that logic as free functions, an `Aggregate` the same as a class.
 whence sees both as a `Behaviour`: fold past events into a state, decide a command on it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -190,10 +191,14 @@ def words(evolvers: Mapping[type, Handler]) -> list[str]:
     return [word for event in evolvers for word in describe(event).words]
 
 
+_MODULE = re.compile(r"(?<=<class ')[^'>]*\.")
+
+
 def layout(state_type: Any) -> Iterator[str]:
     """What a state is made of, all the way down, as far as msgspec and Pydantic can tell."""
     try:
-        yield repr(msgspec.inspect.type_info(state_type))
+        # By their names, not by their modules: these are others when a file is run as a script.
+        yield _MODULE.sub("", repr(msgspec.inspect.type_info(state_type)))
     except (TypeError, NameError):
         yield repr(state_type)  # no snapshot fits it
 
