@@ -29,12 +29,25 @@ To catch one is to catch those below it::
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from whence.envelope import Recorded
 
 
 class WhenceError(Exception):
     """Base of all errors that whence raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # So that they reach another process, whatever their constructors take.
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(
+    cls: type[WhenceError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> WhenceError:
+    error: WhenceError = cls.__new__(cls, *args)
+    error.__dict__ |= attributes
+    return error
 
 
 class WiringError(WhenceError):
