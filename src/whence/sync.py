@@ -4,20 +4,26 @@ One thin facade: everything runs on an event loop in a thread of its own.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import date
 from threading import Thread, current_thread
-from typing import Any, Generic, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from whence.aggregate import Aggregate
 from whence.bus import Receipt, Sending
 from whence.decider import Decider
 from whence.errors import WhenceError
 from whence.history import Changed, History, Moment, Past
+from whence.queries import Positioned, Rows
+from whence.readmodels import ReadModel
 from whence.verbs import Verbs
 
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
 A = TypeVar("A", bound=Aggregate)
+R = TypeVar("R", bound=ReadModel)
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -74,6 +80,14 @@ class SyncApp:
     def send(self, command: object, **about: Unpack[Sending]) -> Receipt:
         """See `App.send`."""
         return self.run(self._app.send(command, **about))
+
+    def ask(self, query: object) -> Any:
+        """See `App.ask`."""
+        return self.run(self._app.ask(query))
+
+    def read(self, model: type[R]) -> "SyncRows[R]":
+        """See `App.read`."""
+        return SyncRows(self, self._app.read(model))
 
     @overload
     def history(self, part: type[A], id: object) -> "SyncHistory[A]": ...
@@ -138,3 +152,51 @@ class SyncHistory(Generic[S]):
             return [past async for past in self._history.events(after=after, limit=limit)]
 
         return self._app.run(collect())
+
+
+class SyncRows(Generic[R]):
+    """See `Rows`. Iterating over it, or `all`, answers the question."""
+
+    def __init__(self, app: SyncApp, rows: Rows[R]) -> None:
+        self._app, self._rows = app, rows
+
+    def get(
+        self, key: object, *, after: Positioned | int | None = None, timeout: float = 5.0
+    ) -> R | None:
+        """See `Rows.get`."""
+        return self._app.run(self._rows.get(key, after=after, timeout=timeout))
+
+    def after(self, seen: Positioned | int, timeout: float = 5.0) -> "SyncRows[R]":
+        """See `Rows.after`."""
+        return SyncRows(self._app, self._rows.after(seen, timeout))
+
+    def where(self, *conditions: "ColumnElement[bool]", **equal: object) -> "SyncRows[R]":
+        """See `Rows.where`."""
+        return SyncRows(self._app, self._rows.where(*conditions, **equal))
+
+    def order_by(self, *columns: str) -> "SyncRows[R]":
+        """See `Rows.order_by`."""
+        return SyncRows(self._app, self._rows.order_by(*columns))
+
+    def limit(self, count: int) -> "SyncRows[R]":
+        """See `Rows.limit`."""
+        return SyncRows(self._app, self._rows.limit(count))
+
+    def offset(self, count: int) -> "SyncRows[R]":
+        """See `Rows.offset`."""
+        return SyncRows(self._app, self._rows.offset(count))
+
+    def all(self) -> list[R]:
+        """See `Rows.all`."""
+        return self._app.run(self._rows.all())
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(self.all())
+
+    def first(self) -> R | None:
+        """See `Rows.first`."""
+        return self._app.run(self._rows.first())
+
+    def count(self) -> int:
+        """See `Rows.count`."""
+        return self._app.run(self._rows.count())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from whence import Aggregate, App, Receipt, Rejected, command, decide, event, evolve
+from whence import Aggregate, App, ReadModel, Receipt, Rejected, command, decide, event, evolve
 from whence.bus import Context, Handle
 from whence.errors import NotFound, WhenceError
 from whence.history import Changed
@@ -43,9 +43,18 @@ class Bell(Aggregate):
         self.rung += 1
 
 
+class Bells(ReadModel):
+    bell_id: str
+    rung: int = 0
+
+    @evolve
+    def _(self, event: Rung) -> None:
+        self.rung += 1
+
+
 @pytest.fixture
 def app() -> App:
-    return App("bells", Bell, store="memory://")
+    return App("bells", Bell, Bells, store="memory://")
 
 
 def threads() -> set[str]:
@@ -66,6 +75,23 @@ def test_the_verbs_block_and_answer(app: App) -> None:
         assert history.diff(1, 3) == [Changed("rung", 1, 3)]
         assert [past.version for past in history.events(after=1)] == [2, 3]
         assert bells.history("bell", "B1").now().rung == 3
+
+
+def test_rows_are_read_without_awaiting(app: App) -> None:
+    with app.sync as bells:
+        for id, times in (("B1", 1), ("B2", 3), ("B3", 2)):
+            receipt = bells.send(Ring(id, times))
+        row = bells.read(Bells).get("B3", after=receipt)
+        assert row is not None
+        assert (row.rung, row.version) == (2, 2)
+        assert bells.read(Bells).get("B9") is None
+        rows = bells.read(Bells).after(receipt).order_by("-rung")
+        assert [each.bell_id for each in rows] == ["B2", "B3", "B1"]
+        assert [each.bell_id for each in rows.limit(1).offset(1).all()] == ["B3"]
+        first = rows.where(rung=1).first()
+        assert first is not None
+        assert first.bell_id == "B1"
+        assert (rows.count(), rows.where(bell_id="B9").count()) == (3, 0)
 
 
 def test_errors_come_through(app: App) -> None:
