@@ -24,7 +24,7 @@ from whence import (
 )
 from whence.history import Changed, History, Past
 from whence.queries import Rows
-from whence.sync import SyncApp, SyncHistory
+from whence.sync import SyncApp, SyncHistory, SyncRows
 from whence.testing import given
 
 
@@ -197,6 +197,9 @@ def blocking_verbs_are_typed() -> None:
     with app.sync as bank:
         assert_type(bank, SyncApp)
         assert_type(bank.send(Open("A1", "ann"), by="ann"), Receipt)
+        assert_type(bank.read(Balance), SyncRows[Balance])
+        assert_type(bank.read(Balance).get("A1"), Balance | None)
+        assert_type(bank.read(Balance).where(owner="ann").all(), list[Balance])
         assert_type(bank.history(Account, "A1"), SyncHistory[Account])
         assert_type(bank.history(Account, "A1").at(3), Account)
         assert_type(bank.history(lamp, "L1").now(), Lamp)
