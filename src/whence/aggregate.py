@@ -26,7 +26,7 @@ from msgspec import UNSET, UnsetType, defstruct
 from whence.decider import Pairs, both_ways, check_category, layout, words, yielded
 from whence.evolving import Evolving, annotations, defaults, looking_at, state_of
 from whence.fingerprints import fingerprint
-from whence.handlers import Handler, collect, helpers
+from whence.handlers import Handler, check_roles, collect, helpers
 from whence.messages import place
 
 A = TypeVar("A", bound="Aggregate")
@@ -60,6 +60,7 @@ class Aggregate(Evolving):
     ) -> None:
         super().__init_subclass__(**options)
         if not options.get("looking"):
+            check_roles(cls, "decide", "evolve")
             cls.__behaviour__ = AggregateBehaviour(cls, id, category, commutes, snapshot_every)
 
     def __init__(self, id: str) -> None:

@@ -65,6 +65,7 @@ class App(Verbs):
         Before or after a named one (timing, validation, authorization, idempotency, retry);
         else innermost, next to the handler.
         """
+        self._check_closed("a step")
         self._steps.append((step, before, after))
         return step
 
@@ -73,6 +74,7 @@ class App(Verbs):
 
         See `whence.decisions`. Raises `WiringError` if its annotations do not say on what.
         """
+        self._check_closed("a decision")
         self.wiring.decide(Decision.of(function))
         return function
 
@@ -81,8 +83,15 @@ class App(Verbs):
 
         It takes the query and the application: ``async def find(query: Find, app: Verbs)``.
         """
+        self._check_closed("an answer")
         self.wiring.answers.append(function)
         return function
+
+    def _check_closed(self, what: str) -> None:
+        if self._running is not None:
+            raise WiringError(
+                f"{self.name} is open: {what} is added before, or nobody would ask it"
+            )
 
     def using(
         self,

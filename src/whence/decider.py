@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
+from types import GeneratorType
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
@@ -205,7 +206,7 @@ def layout(state_type: Any) -> Iterator[str]:
 
 def yielded(events: object, where: str) -> Iterable[object]:
     """``events`` as a decision gave them. Raises `WiringError` for None and for a lone event."""
-    if isinstance(events, (Iterator, list, tuple)):
+    if isinstance(events, (GeneratorType, list, tuple)):
         return cast(Iterable[object], events)
     if events is None:
         raise WiringError(f"{where}: a decision yields events or returns a list, not None")

@@ -32,7 +32,7 @@ from whence.decider import yielded
 from whence.envelope import Recorded
 from whence.errors import Invalid, WiringError
 from whence.evolving import Evolving, looking_at
-from whence.handlers import Handler, collect, written_at
+from whence.handlers import Handler, check_roles, collect, written_at
 from whence.messages import Tag, describe, place, tag_of
 from whence.purity import impurity
 from whence.recording import Recorder
@@ -59,6 +59,7 @@ class DecisionModel(Evolving):
         super().__init_subclass__(**options)
         if options.get("looking"):
             return
+        check_roles(cls, "evolve")
         cls.__evolvers__ = collect(cls, "evolve", "event")
         if not cls.__evolvers__:
             raise WiringError(f"{place(cls)} folds no event: give it an @evolve")

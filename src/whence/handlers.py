@@ -178,6 +178,24 @@ def written_at(function: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
 
 
+def check_roles(cls: type, *roles: str, keyed: bool = False) -> None:
+    """Raise `WiringError` for a decorated method of ``cls`` that nobody would ever call."""
+    for base in cls.__mro__:
+        notes: list[_Note] = base.__dict__.get("__notes__", [])
+        for noted in notes:
+            if noted.role not in roles:
+                can = " and ".join(f"@{role}" for role in roles)
+                raise WiringError(
+                    f"the @{noted.role} at {noted.where} does nothing in {cls.__name__},"
+                    f" which has only {can}"
+                )
+            if noted.options.get("key") is not None and not keyed:
+                raise WiringError(
+                    f"the @{noted.role}(key=...) at {noted.where} is of no use in {cls.__name__}:"
+                    " only the rows of a read model have keys"
+                )
+
+
 _OURS = re.compile(r"whence\.(?!examples\.)")
 
 

@@ -10,6 +10,7 @@ from whence.codec import Codec
 from whence.decider import Behaviour, Decider, DeciderBehaviour
 from whence.decisions import Decision, decided_anywhere, folded_by, selecting
 from whence.errors import WiringError
+from whence.handlers import check_roles
 from whence.messages import place, spoken_in
 from whence.projections import Projection
 from whence.readmodels import ReadModel, ReadModelSpec, spec_of
@@ -90,6 +91,7 @@ class Wiring:
         self._all_decided(set(handled))
 
     def _add_model(self, model: type[ReadModel], spec: ReadModelSpec[Any]) -> None:
+        check_roles(model, "evolve", keyed=True)
         for other in self.models:
             if other.__model__.name == spec.name:
                 raise WiringError(

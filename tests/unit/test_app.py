@@ -149,6 +149,17 @@ async def test_a_store_that_somebody_else_opened_stays_open() -> None:
     assert await store.head() == 2
 
 
+async def test_nothing_is_added_while_it_is_open() -> None:
+    def again(command: Ring, bell: Bell) -> Iterator[object]:
+        return iter(())
+
+    async with bells() as app:
+        adding: list[Any] = [app.use, app.decides, app.answers]
+        for add in adding:
+            with pytest.raises(WiringError, match=r"^bells is open: an? \w+ is added before, or"):
+                add(again)
+
+
 async def test_a_model_of_another_application_is_refused() -> None:
     class Others(ReadModel):
         bell_id: str

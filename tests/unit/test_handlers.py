@@ -13,10 +13,20 @@ from typing import Any
 
 import pytest
 
-from whence import Aggregate, ReadModel, command, decide, event, evolve, query
+from whence import (
+    Aggregate,
+    App,
+    DecisionModel,
+    ReadModel,
+    command,
+    decide,
+    event,
+    evolve,
+    query,
+)
 from whence.errors import WiringError
 from whence.fingerprints import fingerprint
-from whence.handlers import collect, helpers, written_at
+from whence.handlers import collect, helpers, project, written_at
 from whence.messages import describe
 
 
@@ -311,6 +321,51 @@ def test_read_models_have_the_same_rules() -> None:
             def _(self, event: Opened) -> None: ...
 
             @evolve
+            def _(self, event: Opened) -> None: ...
+
+
+def test_a_handler_where_nobody_would_call_it_is_refused() -> None:
+    with pytest.raises(
+        WiringError,
+        match=f"^the @project at {HERE} does nothing in Account, which has only @decide and @ev",
+    ):
+
+        class Account(Aggregate):
+            @project
+            def _(self, event: Opened, connection: object) -> None: ...
+
+    with pytest.raises(
+        WiringError,
+        match=rf"^the @decide at {HERE} does nothing in Names, which has only @evolve$",
+    ):
+
+        class Names(DecisionModel):
+            @decide
+            def open(self, command: Open) -> Iterator[object]:
+                return iter(())
+
+    class Row(ReadModel):
+        account_id: str
+
+        @evolve
+        def _(self, event: Opened) -> None: ...
+
+        @decide
+        def open(self, command: Open) -> Iterator[object]:
+            return iter(())
+
+    with pytest.raises(WiringError, match=rf"^the @decide at {HERE} does nothing in Row"):
+        App("rows", Row)
+
+
+def test_a_key_where_there_are_no_rows_is_refused() -> None:
+    with pytest.raises(
+        WiringError,
+        match=rf"^the @evolve\(key=\.\.\.\) at {HERE} is of no use in Account: only the",
+    ):
+
+        class Account(Aggregate):
+            @evolve(key="account_id")
             def _(self, event: Opened) -> None: ...
 
 

@@ -1,6 +1,8 @@
 """A command with an id is applied at most once, however often and wherever it is sent."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
@@ -284,3 +286,77 @@ async def test_what_was_decided_before_an_answer_was_lost_is_not_kept_in_mind() 
             await app.send(Open("A1"))
         receipt = await app.send(Open("A1"))
         assert (receipt.versions, receipt.duplicate) == ({"account-A1": 1}, False)
+
+
+# In several processes.
+
+PROCESS = """
+import asyncio, sys
+from collections.abc import Iterator
+from whence import Aggregate, App, Rejected, command, decide, event, evolve
+
+@event
+class Deposited:
+    account_id: str
+    amount: int
+
+@command
+class Deposit:
+    account_id: str
+    amount: int
+
+class Account(Aggregate):
+    amounts: set[int] = set()
+
+    @decide
+    def deposit(self, command: Deposit):
+        if command.amount in self.amounts:
+            raise Rejected("There is that already")
+        yield Deposited(self.id, command.amount)
+
+    @evolve
+    def _(self, event: Deposited):
+        self.amounts.add(event.amount)
+
+async def main(url: str, ids: str) -> None:
+    async with App("bank", Account, store=url, read="sqlite://") as app:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        about = [{"id": f"d{n}"} if ids else {} for n in range(40)]
+        results = await asyncio.gather(
+            *(app.send(Deposit("A1", n), **about[n]) for n in range(40)), return_exceptions=True
+        )
+        kinds = ["Duplicate" if getattr(r, "duplicate", 0) else type(r).__name__ for r in results]
+        print(*kinds)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("ids", "second"), [("ids", "Duplicate"), ("", "Rejected")])
+def test_several_processes_at_once_apply_each_command_once(
+    tmp_path: Path, ids: str, second: str
+) -> None:
+    script = tmp_path / "process.py"
+    script.write_text(PROCESS)
+    url = f"sqlite:///{tmp_path / 'bank.db'}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(script), url, ids],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=60)[0].split() for process in processes]
+    assert all(process.returncode == 0 for process in processes)
+    for three in zip(*answers, strict=True):
+        assert sorted(three) == sorted(["Receipt", second, second])
