@@ -84,7 +84,7 @@ def check_sending(command: str, about: Mapping[str, object]) -> None:
         kind = int if name == "version" else str
         if value is not None and not isinstance(value, kind):
             bad[name] = f"Expected `{kind.__name__}`, got `{type(value).__name__}`"
-        elif isinstance(value, str):
+        elif isinstance(value, str) and not _is_simple(value):
             try:
                 value.encode()
                 if name == "id":
@@ -93,6 +93,11 @@ def check_sending(command: str, about: Mapping[str, object]) -> None:
                 bad[name] = str(error)
     if bad:
         raise Invalid(command, bad)
+
+
+def _is_simple(text: str) -> bool:
+    """Whether ``text`` fits everywhere, as nearly all do."""
+    return text.isascii() and text.isprintable() and 0 < len(text) < 100
 
 
 Handle = Callable[[Context], Awaitable[Receipt]]
