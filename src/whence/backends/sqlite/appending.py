@@ -229,9 +229,9 @@ class _Batch:
         return Conflict({}, {}, found[:MOST_CONFLICTING]) if found else None
 
     def _plans(self) -> list[Recorded]:
-        for start in range(10 * len(self._planned), len(self._values), 10):
-            row = cast("Row", self._values[start : start + 10])
-            self._planned.append(selecting.recorded(row))
+        new = range(10 * len(self._planned), len(self._values), 10)
+        rows = cast("list[Row]", [self._values[start : start + 10] for start in new])
+        self._planned += selecting.recorded(rows)
         return self._planned
 
 

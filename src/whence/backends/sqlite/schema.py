@@ -25,7 +25,7 @@ _WRITER = """
 pragma journal_mode = wal;
 pragma synchronous = full;
 pragma cache_size = -65536;
-pragma wal_autocheckpoint = 2000;
+pragma wal_autocheckpoint = 4000;
 pragma journal_size_limit = 67108864;
 pragma busy_timeout = 0;
 """

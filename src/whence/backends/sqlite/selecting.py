@@ -7,19 +7,19 @@ many walks is answered by going through the log in windows and asking `EventQuer
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
 import msgspec
 
 from whence.envelope import Recorded
-from whence.store import PAGE_EVENTS, EventQuery, Item, Page
+from whence.store import ALL, PAGE_EVENTS, EventQuery, Item, Page
 
 _COLUMNS = "position, stream, version, type, data, tags, metadata, micros, commit_id, ordinal"
 _MOST_WALKS = 60
 _MOST_BYTES = 8_000_000
-_WINDOW = 4 * PAGE_EVENTS
+_STEP = 250
 _NEVER = 2**63 - 1
 
 Row = tuple[int, str, int, str, bytes, str | None, bytes, int, str, int]
@@ -56,6 +56,15 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the log: after ``low``, up to ``high``; the whole ends at ``end``."""
+
+    low: int
+    high: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Walk:
     """Along one index: the positions in ``table`` for which ``where`` holds."""
 
@@ -76,20 +85,29 @@ def page(connection: sqlite3.Connection, scan: Scan) -> tuple[Page, bool]:
 
     The end of the log is taken before the rows, so that all up to it is sure to be seen.
     """
-    end = head(connection)
-    if scan.backwards:
-        low, high = 0, min(scan.after - 1, end) if scan.after else end
-    else:
-        low, high = scan.after, end
-    if low >= high:
+    part = _part(scan, head(connection))
+    if part.low >= part.high:
         return Page((), 1 if scan.backwards else scan.after), True
-    walks = _walks(connection, scan.query, low, high)
+    walks = _walks(connection, scan.query, part)
     if walks is None:
-        return _window(connection, scan, low, high)
+        return _sieved(connection, scan, part)
     events, cut = _fetch(_select(connection, walks, scan), scan.most)
     if cut:
         return Page(events, events[-1].position), len(events) == scan.limit
-    return Page(events, 1 if scan.backwards else high), True
+    return Page(events, 1 if scan.backwards else part.high), True
+
+
+def _sieved(connection: sqlite3.Connection, scan: Scan, part: "_Part") -> tuple[Page, bool]:
+    """A page of the whole log, of which only what matches is kept."""
+    log = replace(scan, query=ALL, limit=None)
+    events, cut = _fetch(_select(connection, [_everything(part)], log), log.most)
+    found = [event for event in events if scan.query.matches(event)]
+    if len(found) >= scan.most:
+        found = found[: scan.most]
+        return Page(found, found[-1].position), len(found) == scan.limit
+    if cut:
+        return Page(found, events[-1].position), False
+    return Page(found, 1 if scan.backwards else part.high), True
 
 
 def first_matches(
@@ -113,26 +131,31 @@ def stream_after(
         " order by version limit ?",
         (stream, version, most),
     )
-    return [recorded(row) for row in rows]
+    return recorded(rows)
 
 
-def recorded(row: Row) -> Recorded:
-    """The event in a row of `_COLUMNS`."""
-    p, s, v, t, data, tags, m, u, c, o = row
-    return Recorded(p, s, v, t, data, () if tags is None else _decode_tags(tags), m, u, c, o)
+def recorded(rows: Iterable[Row]) -> list[Recorded]:
+    """The events in rows of `_COLUMNS`."""
+    return [
+        Recorded(p, s, v, t, data, _decode_tags(tags) if tags else (), m, u, c, o)
+        for p, s, v, t, data, tags, m, u, c, o in rows
+    ]
 
 
 def _fetch(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool]:
     """At most ``most`` events and about `_MOST_BYTES`; and whether that cut it short."""
     events: list[Recorded] = []
     room = _MOST_BYTES
-    for row in cursor:
-        events.append(recorded(row))
-        room -= len(row[4])
-        if len(events) == most or room < 0:
-            cursor.close()
-            return events, True
-    return events, False
+    while room > 0 and len(events) < most:
+        # A few first: they say how many more may be taken at once.
+        step = min(_STEP, most - len(events)) if events and room > _MOST_BYTES // 2 else 4
+        some = recorded(cursor.fetchmany(step))
+        events += some
+        room -= sum([len(event.data) for event in some])
+        if len(some) < step:
+            return events, False
+    cursor.close()
+    return events, True
 
 
 def _select(connection: sqlite3.Connection, walks: Sequence[_Walk], scan: Scan) -> sqlite3.Cursor:
@@ -156,65 +179,49 @@ def _select(connection: sqlite3.Connection, walks: Sequence[_Walk], scan: Scan) 
     )
 
 
-def _window(connection: sqlite3.Connection, scan: Scan, low: int, high: int) -> tuple[Page, bool]:
-    """A piece of the log, filtered here."""
-    last = high - low <= _WINDOW
-    if not last:
-        low, high = (high - _WINDOW, high) if scan.backwards else (low, low + _WINDOW)
-    cursor = connection.execute(
-        f"select {_COLUMNS} from events where position > ? and position <= ?"
-        f" order by position {scan.order}",
-        (low, high),
-    )
-    events: list[Recorded] = []
-    room = _MOST_BYTES
-    for row in cursor:
-        event = recorded(row)
-        room -= len(event.data)
-        if scan.query.matches(event):
-            events.append(event)
-        if len(events) == scan.most or room < 0:
-            cursor.close()
-            return Page(events, event.position), len(events) == scan.limit
-    return Page(events, low + 1 if scan.backwards else high), last
+def _part(scan: Scan, end: int) -> _Part:
+    if scan.backwards:
+        return _Part(0, min(scan.after - 1, end) if scan.after else end, end)
+    return _Part(scan.after, end, end)
 
 
-def _walks(
-    connection: sqlite3.Connection, query: EventQuery, low: int, high: int
-) -> list[_Walk] | None:
-    """All that together find the query's events in (low, high]; None if they are too many."""
+def _walks(connection: sqlite3.Connection, query: EventQuery, part: _Part) -> list[_Walk] | None:
+    """All that together find the query's events in ``part``; None if they are too many."""
     if query.everything:
-        return [_Walk("position > ? and position <= ?", (low, high))]
+        return [_everything(part)]
     walks: list[_Walk] = []
     for item in query.items:
-        walks += _walks_of(connection, item, low, high)
+        walks += _walks_of(connection, item, part)
         if len(walks) > _MOST_WALKS:
             return None
     return walks
 
 
-def _walks_of(connection: sqlite3.Connection, item: Item, low: int, high: int) -> Iterator[_Walk]:
+def _everything(part: _Part) -> _Walk:
+    return _Walk("position > ? and position <= ?", (part.low, part.high))
+
+
+def _walks_of(connection: sqlite3.Connection, item: Item, part: _Part) -> Iterator[_Walk]:
     """Along the item's stream, its commit, its rarest tag, or each of its types."""
     if item.stream is not None:
-        yield _by_stream(connection, item, item.stream, low, high)
+        yield _by_stream(connection, item, item.stream, part)
     elif item.commit_id is not None:
-        yield _by_commit(connection, item, item.commit_id, low, high)
+        yield _by_commit(connection, item, item.commit_id, part)
     elif item.tags:
-        yield _by_tag(connection, item, low, high)
+        yield _by_tag(connection, item, part)
     else:
         for kind in sorted(item.types):
-            yield _Walk("type = ? and position > ? and position <= ?", (kind, low, high))
+            values = kind, part.low, part.high
+            yield _Walk("type = ? and position > ? and position <= ?", values)
 
 
-def _by_stream(
-    connection: sqlite3.Connection, item: Item, stream: str, low: int, high: int
-) -> _Walk:
-    first = _version_at(connection, stream, low) + 1
-    last = _version_at(connection, stream, high)
+def _by_stream(connection: sqlite3.Connection, item: Item, stream: str, part: _Part) -> _Walk:
+    first = _version_at(connection, stream, part.low) if part.low else 0
+    last = _version_at(connection, stream, part.high) if part.high < part.end else _NEVER
     rest, values = _rest(item)
     return _Walk(
-        f"stream = ? and version > 0 and version between ? and ?{rest}",
-        (stream, first, last, *values),
+        f"stream = ? and version > 0 and version > ? and version <= ? and +position <= ?{rest}",
+        (stream, first, last, part.high, *values),
         by="version",
     )
 
@@ -224,8 +231,6 @@ def _version_at(connection: sqlite3.Connection, stream: str, position: int) -> i
 
     Versions are dense and grow with the positions, so the place is found by halving.
     """
-    if position == 0:
-        return 0
     version, newest = connection.execute(
         "select version, position from events where stream = ? and version > 0"
         " order by version desc limit 1",
@@ -244,9 +249,7 @@ def _version_at(connection: sqlite3.Connection, stream: str, position: int) -> i
     return there
 
 
-def _by_commit(
-    connection: sqlite3.Connection, item: Item, commit_id: str, low: int, high: int
-) -> _Walk:
+def _by_commit(connection: sqlite3.Connection, item: Item, commit_id: str, part: _Part) -> _Walk:
     """The events of a commit lie side by side, from its first to before the next one's."""
     first, following = connection.execute(
         "select position, (select e.position from events e"
@@ -255,11 +258,11 @@ def _by_commit(
         (commit_id,),
     ).fetchone() or (_NEVER, None)
     rest, values = _rest(item)
-    ends = max(low, first - 1), min(high, (following or _NEVER) - 1)
+    ends = max(part.low, first - 1), min(part.high, (following or _NEVER) - 1)
     return _Walk(f"position > ? and position <= ?{rest}", (*ends, *values))
 
 
-def _by_tag(connection: sqlite3.Connection, item: Item, low: int, high: int) -> _Walk:
+def _by_tag(connection: sqlite3.Connection, item: Item, part: _Part) -> _Walk:
     """Along the rarest tag; what else the item wants is looked up for each of its events."""
     rarest, *others = _rarest_first(connection, item.tags)
     rest, values = "", list[object]()
@@ -273,7 +276,7 @@ def _by_tag(connection: sqlite3.Connection, item: Item, low: int, high: int) -> 
         )
         values.append(json.dumps(list(item.types)))
     where = f"tag = ? and position > ? and position <= ?{rest}"
-    return _Walk(where, (rarest, low, high, *values), table="tags")
+    return _Walk(where, (rarest, part.low, part.high, *values), table="tags")
 
 
 _ALL_TAGS = (
