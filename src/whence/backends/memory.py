@@ -1,6 +1,7 @@
 """The event store in a process's memory: for tests, examples, and as the model of the others."""
 
 import asyncio
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -121,18 +122,29 @@ class MemoryStore:
     def _page(
         self, query: EventQuery, after: int, backwards: bool, most: int
     ) -> tuple[Page, bool]:
-        head = len(self._log)
+        head, log = len(self._log), self._narrowest(query)
         if backwards:
-            path = range(min(after - 1, head) if after else head, 0, -1)
+            end = bisect_left(log, after, key=_position) if after else len(log)
+            path = range(end - 1, -1, -1)
         else:
-            path = range(after + 1, head + 1)
+            path = range(bisect_right(log, after, key=_position), len(log))
         events: list[Recorded] = []
-        for position in path:
+        for index in path:
             if len(events) == most:
                 return Page(events, events[-1].position), False
-            if query.matches(event := self._log[position - 1]):
-                events.append(event)
+            if query.matches(log[index]):
+                events.append(log[index])
         return Page(events, 1 if backwards else max(after, head)), True
+
+    def _narrowest(self, query: EventQuery) -> list[Recorded]:
+        """A part of the log that holds all that can match."""
+        if len(query.items) == 1 and query.items[0].stream is not None:
+            return self._streams.get(query.items[0].stream, [])
+        return self._log
+
+
+def _position(event: Recorded) -> int:
+    return event.position
 
 
 def _wake(waiting: "asyncio.Future[None]") -> None:

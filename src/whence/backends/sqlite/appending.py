@@ -16,6 +16,7 @@ import msgspec
 
 from whence.backends.sqlite import selecting
 from whence.backends.sqlite.selecting import Row
+from whence.backends.sqlite.statements import SQL
 from whence.envelope import Recorded
 from whence.errors import Conflict
 from whence.store import MOST_CONFLICTING, Appended, Commit, EventQuery, Outcome
@@ -58,18 +59,12 @@ class Appender:
 
     def first_outcome(self, commit_id: str) -> Appended | None:
         """What became of ``commit_id`` when it was stored; None if it never was."""
-        found = self._connection.execute(
-            "select position from events where ordinal = 0 and commit_id = ?", (commit_id,)
-        ).fetchone()
+        found = self._connection.execute(SQL["commit"], (commit_id,)).fetchone()
         if found is None:
             return None
         versions: dict[str, int] = {}
         position = 0
-        for stream, version, at, commit in self._connection.execute(
-            "select stream, version, position, commit_id from events where position >= ?"
-            " order by position",
-            found,
-        ):
+        for stream, version, at, commit in self._connection.execute(SQL["from"], found):
             if commit != commit_id:
                 break
             position = at
@@ -93,7 +88,7 @@ class Appender:
 
     def _refresh(self, commits: Sequence[Commit]) -> None:
         """Know the head, and the versions of all streams that ``commits`` name."""
-        (seen,) = self._connection.execute("pragma data_version").fetchone()
+        (seen,) = self._connection.execute(SQL["changes"]).fetchone()
         if seen != self._seen:
             self._versions.clear()
             self._head = selecting.head(self._connection)
@@ -107,14 +102,8 @@ class Appender:
                 named.add(event.stream)
         unknown = named.difference(self._versions, ("",))
         if unknown:
-            self._versions.update(
-                self._connection.execute(
-                    "select value, coalesce((select version from events"
-                    " where stream = value and version > 0 order by version desc limit 1), 0)"
-                    " from json_each(?)",
-                    (json.dumps(list(unknown)),),
-                ).fetchall()
-            )
+            values = (json.dumps(list(unknown)),)
+            self._versions.update(self._connection.execute(SQL["versions"], values).fetchall())
 
 
 def begin(connection: sqlite3.Connection, *, patient: bool = True) -> None:
@@ -126,7 +115,7 @@ def begin(connection: sqlite3.Connection, *, patient: bool = True) -> None:
     pause = 0.001
     while True:
         try:
-            connection.execute("begin immediate")
+            connection.execute(SQL["begin"])
             return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:

@@ -13,13 +13,14 @@ from typing import cast
 
 import msgspec
 
+from whence.backends.sqlite.statements import SQL
 from whence.envelope import Recorded
 from whence.store import ALL, PAGE_EVENTS, EventQuery, Item, Page
 
 _COLUMNS = "position, stream, version, type, data, tags, metadata, micros, commit_id, ordinal"
 _MOST_WALKS = 60
 _MOST_BYTES = 8_000_000
-_STEP = 250
+_STEP = 250  # rows that are taken out of a statement at once
 _NEVER = 2**63 - 1
 
 Row = tuple[int, str, int, str, bytes, str | None, bytes, int, str, int]
@@ -76,7 +77,7 @@ class _Walk:
 
 def head(connection: sqlite3.Connection) -> int:
     """Position of the last event."""
-    found = connection.execute("select max(position) from events").fetchone()[0]
+    found = connection.execute(SQL["head"]).fetchone()[0]
     return cast("int", found or 0)
 
 
@@ -122,6 +123,13 @@ def first_matches(
         scan = scan.beyond(found)
 
 
+def streams(
+    connection: sqlite3.Connection, prefix: str, after: str, limit: int
+) -> list[tuple[str, int]]:
+    """Streams and their versions, by name."""
+    return connection.execute(SQL["streams"], (after, prefix, limit)).fetchall()
+
+
 def stream_after(
     connection: sqlite3.Connection, stream: str, version: int, most: int
 ) -> list[Recorded]:
@@ -145,15 +153,15 @@ def recorded(rows: Iterable[Row]) -> list[Recorded]:
 def _fetch(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool]:
     """At most ``most`` events and about `_MOST_BYTES`; and whether that cut it short."""
     events: list[Recorded] = []
-    room = _MOST_BYTES
-    while room > 0 and len(events) < most:
-        # A few first: they say how many more may be taken at once.
-        step = min(_STEP, most - len(events)) if events and room > _MOST_BYTES // 2 else 4
+    size, step = 0, 4  # a few first: they say how many may be taken at once
+    while size < _MOST_BYTES and len(events) < most:
+        step = min(step, most - len(events))
         some = recorded(cursor.fetchmany(step))
         events += some
-        room -= sum([len(event.data) for event in some])
         if len(some) < step:
             return events, False
+        size += sum([len(event.data) for event in some])
+        step = min(_STEP, max(1, (_MOST_BYTES - size) * len(events) // (size + 1)))
     cursor.close()
     return events, True
 
@@ -231,34 +239,24 @@ def _version_at(connection: sqlite3.Connection, stream: str, position: int) -> i
 
     Versions are dense and grow with the positions, so the place is found by halving.
     """
-    version, newest = connection.execute(
-        "select version, position from events where stream = ? and version > 0"
-        " order by version desc limit 1",
-        (stream,),
-    ).fetchone() or (0, 0)
+    found: tuple[int, int] | None = connection.execute(SQL["newest"], (stream,)).fetchone()
+    version, newest = found or (0, 0)
     if newest <= position:
-        return cast("int", version)
-    there, not_there = 0, cast("int", version)
+        return version
+    there, not_there = 0, version
     while not_there - there > 1:
         middle = (there + not_there) // 2
-        (at,) = connection.execute(
-            "select position from events where stream = ? and version > 0 and version = ?",
-            (stream, middle),
-        ).fetchone()
+        (at,) = connection.execute(SQL["version"], (stream, middle)).fetchone()
         there, not_there = (middle, not_there) if at <= position else (there, middle)
     return there
 
 
 def _by_commit(connection: sqlite3.Connection, item: Item, commit_id: str, part: _Part) -> _Walk:
     """The events of a commit lie side by side, from its first to before the next one's."""
-    first, following = connection.execute(
-        "select position, (select e.position from events e"
-        " where e.position > f.position and e.ordinal = 0 order by e.position limit 1)"
-        " from events f where f.ordinal = 0 and f.commit_id = ?",
-        (commit_id,),
-    ).fetchone() or (_NEVER, None)
+    (first,) = connection.execute(SQL["commit"], (commit_id,)).fetchone() or (_NEVER,)
+    (following,) = connection.execute(SQL["following"], (first,)).fetchone() or (_NEVER,)
     rest, values = _rest(item)
-    ends = max(part.low, first - 1), min(part.high, (following or _NEVER) - 1)
+    ends = max(part.low, first - 1), min(part.high, following - 1)
     return _Walk(f"position > ? and position <= ?{rest}", (*ends, *values))
 
 
@@ -289,11 +287,7 @@ def _rarest_first(connection: sqlite3.Connection, tags: frozenset[str]) -> list[
     """By how many events carry them, counted up to a page."""
     if len(tags) == 1:
         return list(tags)
-    counted = connection.execute(
-        "select value, (select count(*) from (select 1 from tags where tag = value limit ?))"
-        " as number from json_each(?) order by number, value",
-        (PAGE_EVENTS, json.dumps(list(tags))),
-    )
+    counted = connection.execute(SQL["rarest"], (PAGE_EVENTS, json.dumps(list(tags))))
     return [tag for tag, _ in counted]
 
 

@@ -16,6 +16,8 @@ from whence.errors import StoreError
 from whence.store import Commit, EventQuery, Outcome, Page
 
 Result = TypeVar("Result")
+_FEW = 10
+"""Events. No event loop waits while more than this are written at once."""
 
 
 class SqliteStore:
@@ -45,13 +47,15 @@ class SqliteStore:
         """Finish what waits and let go of the file."""
         if self._open is not None:
             parts, self._open = self._open, None
+            await asyncio.sleep(0)  # what this iteration of the loop has brought is on its way
             await asyncio.to_thread(lambda: [part.close() for part in parts])
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         """See `EventStore.append`. Cancelled while it waits: the outcome is unknown."""
         if not commits:
             return []
-        outcomes: list[Outcome] = await self._parts[0].counter.submit(commits)
+        small = len(commits) == 1 and len(commits[0].events) <= _FEW
+        outcomes: list[Outcome] = await self._parts[0].counter.submit(commits, small=small)
         return outcomes
 
     async def read(
@@ -68,17 +72,24 @@ class SqliteStore:
         scan = selecting.Scan(query, after, backwards, limit)
         finished = False
         while not finished:
-            page, finished = await self.query(scan.page)
+            page, finished = await self._parts[1].counter.submit(scan.page, small=True)
             yield page
             scan = scan.beyond(page)
 
     async def head(self) -> int:
         """See `EventStore.head`."""
-        return await self.query(selecting.head)
+        head: int = await self._parts[1].counter.submit(selecting.head, small=True)
+        return head
 
     async def wait(self, after: int, timeout: float) -> None:
         """See `EventStore.wait`."""
         await self._parts[2].wait(after, timeout)
+
+    async def streams(
+        self, prefix: str = "", *, after: str = "", limit: int = 1_000
+    ) -> list[tuple[str, int]]:
+        """Streams and their versions by name: those after ``after`` that start so."""
+        return await self.query(lambda c: selecting.streams(c, prefix, after, limit))
 
     async def execute(self, task: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run ``task`` in the writer's thread, in a transaction of its own."""

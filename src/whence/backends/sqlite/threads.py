@@ -6,19 +6,39 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from whence.errors import StoreError
+
 Job = TypeVar("Job")
 
 
 class Ticket(Generic[Job]):
     """A job, the future that waits for its answer, and the answer."""
 
-    __slots__ = ("answer", "error", "future", "job")
+    __slots__ = ("answer", "error", "future", "job", "small")
 
-    def __init__(self, job: Job, future: "asyncio.Future[Any]") -> None:
+    def __init__(self, job: Job, future: "asyncio.Future[Any]", small: bool) -> None:
         self.job = job
         self.future = future
+        self.small = small
         self.answer: object = None
         self.error: BaseException | None = None
+
+
+class Pace:
+    """How long jobs take on average. Unknown at first, and then taken for slow."""
+
+    def __init__(self, swift: float) -> None:
+        self._swift = swift
+        self._average = 2 * swift
+
+    @property
+    def swift(self) -> bool:
+        """Whether an event loop may wait for the next one."""
+        return self._average < self._swift
+
+    def took(self, seconds: float) -> None:
+        """One more job is done."""
+        self._average += 0.1 * (seconds - self._average)
 
 
 class _Desk(threading.local, Generic[Job]):
@@ -31,16 +51,17 @@ class _Desk(threading.local, Generic[Job]):
 class Counter(Generic[Job]):
     """Takes jobs from any event loop; all that one iteration brings travel together.
 
-    A job that comes alone is offered to ``at_once`` first, in the event loop itself: it may
-    do the job there and say so.
+    A small job that comes alone is offered to ``at_once`` first, in the event loop itself: it
+    may do the job there and say so. Two changes of threads can take longer than the job.
     """
 
     def __init__(self, at_once: Callable[[Ticket[Job]], bool] = lambda ticket: False) -> None:
+        self.closed = False
         self._at_once = at_once
         self.queue: SimpleQueue[Sequence[Ticket[Job]] | None] = SimpleQueue()
         self._desk: _Desk[Job] = _Desk()
 
-    def submit(self, job: Job) -> "asyncio.Future[Any]":
+    def submit(self, job: Job, *, small: bool = False) -> "asyncio.Future[Any]":
         """The answer to come. Call it in an event loop."""
         loop = asyncio.get_running_loop()
         desk = self._desk
@@ -49,16 +70,21 @@ class Counter(Generic[Job]):
         if not desk.tickets:
             loop.call_soon(self._flush, desk)
         future: asyncio.Future[Any] = loop.create_future()
-        desk.tickets.append(Ticket(job, future))
+        desk.tickets.append(Ticket(job, future, small))
         return future
 
     def close(self) -> None:
         """No more jobs: the threads stop when they have finished what waits."""
+        self.closed = True
         self.queue.put(None)
 
     def _flush(self, desk: _Desk[Job]) -> None:
         tickets, desk.tickets = desk.tickets, []
-        if len(tickets) == 1 and self.queue.empty() and self._at_once(tickets[0]):
+        if self.closed:  # by the loop of another thread; nobody would answer
+            for ticket in tickets:
+                ticket.error = StoreError("the store was closed")
+            _resolve(tickets)
+        elif len(tickets) == 1 and tickets[0].small and self._at_once(tickets[0]):
             _resolve(tickets)
         else:
             self.queue.put(tickets)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from whence.backends.sqlite import selecting
 from whence.backends.sqlite.schema import connect
+from whence.backends.sqlite.statements import SQL
 
 _POLL = 0.04
 """Seconds between two looks for what other processes wrote, while somebody waits."""
@@ -67,7 +68,7 @@ class Watcher:
         while self._somebody_waits():
             with suppress(sqlite3.Error):  # only a hint: whoever reads will hear of it
                 connection = connection or connect(self._path)
-                (version,) = connection.execute("pragma data_version").fetchone()
+                (version,) = connection.execute(SQL["changes"]).fetchone()
                 if version != seen:
                     self.moved(selecting.head(connection))
                     seen = version

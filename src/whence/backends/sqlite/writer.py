@@ -1,8 +1,8 @@
 """The one connection that writes: whatever waits goes into one transaction.
 
-A thread does the work. Only an append that comes alone, while nothing else is being written and
-the disk is swift, is done in the event loop itself: two changes of threads would take as long
-as the disk does.
+A thread does the work. Only a small append that comes alone, while nothing else is being written
+and the disk is swift, is done in the event loop itself: two changes of threads would take about
+as long as the disk does.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import cast
 from whence.backends.sqlite.appending import Appender, Busy, begin, roll_back
 from whence.backends.sqlite.failures import translated
 from whence.backends.sqlite.schema import connect
-from whence.backends.sqlite.threads import Counter, Ticket, answer
+from whence.backends.sqlite.threads import Counter, Pace, Ticket, answer
 from whence.errors import StoreError, Unknown
 from whence.store import Appended, Commit
 
@@ -25,7 +25,6 @@ _MOST_COMMITS = 1_000
 _MOST_BYTES = 16_000_000
 _SWIFT = 0.002
 """Seconds. The event loop does not wait for a disk that takes longer on average."""
-_FEW = 10
 _MISTAKES = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 _NOT_SYNCED = (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
 
@@ -42,7 +41,7 @@ class Writer:
         self._on_head = on_head
         self._waiting: deque[Ticket[Job]] = deque()
         self._turn = threading.Lock()  # held by whoever uses the connection
-        self._pace = 2 * _SWIFT  # how long one commit takes on average; at first unknown
+        self._pace = Pace(_SWIFT)
         self._connect()
         self._thread = threading.Thread(target=self._run, name=f"writer {path}", daemon=True)
         self._thread.start()
@@ -96,9 +95,8 @@ class Writer:
         return batch
 
     def _at_once(self, ticket: Ticket[Job]) -> bool:
-        """Do a small job in the event loop, if nobody has to wait long for it."""
-        job = ticket.job
-        if callable(job) or len(job) > 1 or len(job[0].events) > _FEW or self._pace > _SWIFT:
+        """Append in the event loop, if it does not have to wait long for it."""
+        if not self._pace.swift or not self.counter.queue.empty():
             return False
         if not self._turn.acquire(blocking=False):
             return False
@@ -131,7 +129,7 @@ class Writer:
             self._blame(tickets, error)
             return
         if len(commits) == 1:
-            self._pace += 0.1 * (time.perf_counter() - begun - self._pace)
+            self._pace.took(time.perf_counter() - begun)
         self._on_head(self._appender.head)
         done = 0
         for ticket in tickets:

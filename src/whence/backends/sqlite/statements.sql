@@ -1,0 +1,52 @@
+-- begin: the write lock, so that nobody can come between a condition and its commit
+begin immediate;
+
+-- changes: of other connections, since this one was opened
+pragma data_version;
+
+-- head: the position of the last event
+select max(position) from events;
+
+-- newest: where a stream ends
+select version, position from events
+where stream = ? and version > 0
+order by version desc limit 1;
+
+-- version: where in the log a version of a stream stands
+select position from events where stream = ? and version > 0 and version = ?;
+
+-- versions: of many streams at once; 0 for those that are not there yet
+select value, coalesce(
+    (select version from events where stream = value and version > 0
+     order by version desc limit 1), 0)
+from json_each(?);
+
+-- commit: where a commit begins
+select position from events where ordinal = 0 and commit_id = ?;
+
+-- following: where the commit after the one at this position begins
+select position from events where position > ? and ordinal = 0 order by position limit 1;
+
+-- from: what was stored at a position and after it, as far as an outcome tells it
+select stream, version, position, commit_id from events where position >= ? order by position;
+
+-- rarest: some tags, those that the fewest events carry first; nobody counts very far
+select value, (select count(*) from (select 1 from tags where tag = value limit ?)) as number
+from json_each(?)
+order by number, value;
+
+-- streams: their names and versions, each found by a jump over all events of the one before
+with recursive names (stream) as (
+    select (select stream from events where version > 0 and stream > ?1 and stream >= ?2
+            order by stream limit 1)
+    union all
+    select (select stream from events where version > 0 and stream > names.stream
+            order by stream limit 1)
+    from names
+    where substr(names.stream, 1, length(?2)) = ?2
+)
+select stream, (select version from events where stream = names.stream and version > 0
+                order by version desc limit 1)
+from names
+where substr(stream, 1, length(?2)) = ?2
+limit ?3;
