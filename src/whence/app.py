@@ -139,6 +139,7 @@ class App(Verbs):
             self._steps,
             self.cached,
             self.projecting,
+            self,
         )
         await running.start()
         self._running = running

@@ -5,16 +5,16 @@ the keys, so that the rows can be fetched at once; `Fold.apply` then changes the
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from types import GenericAlias
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from whence.codec import Codec, Decode, Form, undecodable, unknown_type
 from whence.envelope import Recorded
-from whence.errors import HandlerFailed, WhenceError
+from whence.errors import HandlerFailed, WhenceError, WiringError
 from whence.handlers import Handler, Key
 from whence.readmodels import ReadModel, ReadModelSpec, key_finder
 
@@ -22,6 +22,10 @@ R = TypeVar("R", bound=ReadModel)
 
 Rows = dict[Any, R | None]
 """Rows by key; None: there is no such row."""
+Evolve = Callable[[Any, Any], None]
+Step = tuple[Recorded, Any, Evolve | None, Sequence[Any], Any]
+"""An event as recorded and as an object, who folds it (None: nobody, it only counts), the keys
+of its rows, and the key of the row that stands for its stream. A plain tuple: they are many."""
 
 
 class Stuck(Exception):
@@ -33,26 +37,13 @@ class Stuck(Exception):
         self.error = error
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
+class _Way(NamedTuple):
     """How events of one stored word reach the rows."""
 
-    form: Form
     decode: Decode
     find: Key
-    evolve: Callable[[Any, Any], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One event, decoded, and the rows that it changes."""
-
-    recorded: Recorded
-    event: Any
-    evolve: Callable[[Any, Any], None] | None
-    keys: Sequence[Any]
-    own: Any = None
-    """The key of the row that stands for the event's stream."""
+    evolve: Evolve
+    form: Form
 
 
 class Fold(Generic[R]):
@@ -65,30 +56,40 @@ class Fold(Generic[R]):
         self._key_type: Any = spec.key_column.hint
         self._keys_type: Any = GenericAlias(list, (self._key_type,))
         self._moments = [c.name for c in spec.columns if c.scalar is datetime]
+        self._careful = bool(self._moments or spec.follows)
+        self._key_of = attrgetter(spec.key)
         self._first = spec.columns[0].name == spec.key
         self._ways: dict[str, _Way | None] = {}
         for handler in spec.evolvers.values():
             self._ways |= self._way(handler)
 
+    def concerning(self, events: Iterable[Recorded]) -> list[Recorded]:
+        """Those of ``events`` that may change a row, or that nobody knows. Quick: decodes none."""
+        ways, follows = self._ways, self.spec.follows
+        if not follows:
+            return [e for e in events if ways.get(e.type, e) is not None]
+        return [
+            e
+            for e in events
+            if ways.get(e.type, e) is not None or e.stream.partition("-")[0] in follows
+        ]
+
     def read(self, events: Iterable[Recorded]) -> list[Step]:
         """Decode what concerns this model. Raises `Stuck` at the first event it cannot read."""
         steps: list[Step] = []
-        follows = self.spec.follows
+        follows, ways, key_type = self.spec.follows, self._ways, self._key_type
         for recorded in events:
-            try:
-                way = self._ways[recorded.type]
-            except KeyError:
+            way = ways.get(recorded.type)
+            if way is None:
                 self._unhandled(recorded)
-                way = None
             own = self._own_key(recorded) if follows else None
+            keys: Sequence[Any] = ()
             if way is not None:
-                event = _decoded(way, recorded)
-                keys = self._keys(way.find(event), recorded)
-                steps.append(Step(recorded, event, way.evolve, keys, own))
-                if own is not None and own not in keys:
-                    steps.append(Step(recorded, None, None, (own,), own))
-            elif own is not None:
-                steps.append(Step(recorded, None, None, (own,), own))
+                event, found = self._decoded(way, recorded)
+                keys = (found,) if type(found) is key_type else self._keys(found, recorded)
+                steps.append((recorded, event, way.evolve, keys, own))
+            if own is not None and own not in keys:
+                steps.append((recorded, None, None, (own,), own))
         return steps
 
     def apply(self, steps: Iterable[Step], rows: Rows[R]) -> dict[Any, int]:
@@ -98,62 +99,73 @@ class Fold(Generic[R]):
         event that its handler cannot fold; ``rows`` is then of no more use.
         """
         changed: dict[Any, int] = {}
+        evolved = self._evolved_with_care if self._careful else self._evolved
         for step in steps:
-            for key in step.keys:
+            position = step[0].position
+            for key in step[3]:
                 row = rows.get(key)
-                if step.evolve is not None:
-                    rows[key] = self._evolved(step, key, self._new(key) if row is None else row)
+                if step[2] is not None:
+                    rows[key] = evolved(step, key, self._new(key) if row is None else row)
                 elif row is not None:
-                    row.version = step.recorded.version
+                    row.version = step[0].version
                 else:
                     continue
-                changed[key] = step.recorded.position
+                changed[key] = position
+        self._check_keys(rows, changed)
         return changed
 
     def _evolved(self, step: Step, key: Any, row: R) -> R | None:
-        assert step.evolve is not None
-        recorded = step.recorded
-        foreign = self.spec.follows and key != step.own
-        seen = row.version
-        row.version = (seen or 1) if foreign else (recorded.version or seen + 1)
+        recorded, event, evolve, _, _ = step
+        row.version = recorded.version or row.version + 1
         try:
-            step.evolve(row, step.event)
-            self._settle(row, key)
+            evolve(row, event)  # type: ignore[misc]
         except Exception as error:
-            raise Stuck(
-                recorded.position, HandlerFailed(self.spec.name, recorded, error)
-            ) from error
-        if not row.version:
+            raise self._stuck(recorded, error) from error
+        return row if row.version else None
+
+    def _evolved_with_care(self, step: Step, key: Any, row: R) -> R | None:
+        """The version is that of the row's own stream; moments are in UTC at once.
+
+        The latter is how they come back from the database: a fold that looks at the hour must not
+        depend on where one batch ends and the next begins.
+        """
+        recorded, seen = step[0], row.version
+        foreign = bool(self.spec.follows) and key != step[4]
+        changed = self._evolved(step, key, row)
+        if changed is None:
             return None
         if foreign:
             row.version = seen
-        return row
-
-    def _settle(self, row: R, key: Any) -> None:
-        """Make the row what it would be if it came from the database.
-
-        Else the result would depend on where one batch ends and the next begins.
-        """
-        if getattr(row, self.spec.key) != key:
-            raise ValueError(f"a handler changed the key {self.spec.key!r} of its row")
         for name in self._moments:
             moment = getattr(row, name)
             if moment is not None and moment.tzinfo is not UTC:
                 if moment.tzinfo is None:
-                    raise ValueError(f"{name!r} must be an aware moment, not {moment!r}")
+                    problem = ValueError(f"{name!r} must be an aware moment, not {moment!r}")
+                    raise self._stuck(recorded, problem)
                 setattr(row, name, moment.astimezone(UTC))
+        return row
+
+    def _check_keys(self, rows: Rows[R], changed: dict[Any, int]) -> None:
+        key_of = self._key_of
+        for key in changed:
+            row = rows[key]
+            if row is not None and key_of(row) != key:
+                raise WiringError(
+                    f"{self.spec.where}: a handler changed the key of the row {key!r} to"
+                    f" {key_of(row)!r}. Delete the row, and let another make the new one"
+                )
 
     def _new(self, key: Any) -> R:
         return self._make(key) if self._first else self._make(**{self.spec.key: key})
 
     def _way(self, handler: Handler) -> dict[str, _Way | None]:
         form = self._codec.form(handler.message)
-        way = _Way(form, form.decode, key_finder(self.spec, handler), handler.function)
+        way = _Way(form.decode, key_finder(self.spec, handler), handler.function, form)
         return dict.fromkeys(form.message.words, way)
 
     def _unhandled(self, recorded: Recorded) -> None:
         """An event that the model does not fold; it must at least be known."""
-        if self._codec.named(recorded.type) is None:
+        if recorded.type not in self._ways and self._codec.named(recorded.type) is None:
             raise Stuck(recorded.position, unknown_type(recorded))
         self._ways[recorded.type] = None
 
@@ -161,34 +173,39 @@ class Fold(Generic[R]):
         category, _, id = recorded.stream.partition("-")
         if category not in self.spec.follows:
             return None
+        if self._key_type is str:
+            return id
         try:
-            return (
-                id if self._key_type is str else msgspec.convert(id, self._key_type, strict=False)
-            )
+            return msgspec.convert(id, self._key_type, strict=False)
         except msgspec.ValidationError:
-            return None
+            return None  # this stream stands for no row
+
+    def _decoded(self, way: _Way, recorded: Recorded) -> tuple[Any, Any]:
+        """The event, and what it says is its key."""
+        try:
+            event = way.decode(recorded.data)
+        except (ValueError, TypeError) as error:
+            failure = undecodable(recorded, way.form, error)
+            raise Stuck(recorded.position, failure) from error
+        try:
+            return event, way.find(event)
+        except Exception as error:
+            raise self._stuck(recorded, error) from error
 
     def _keys(self, found: Any, recorded: Recorded) -> Sequence[Any]:
-        if type(found) is self._key_type:
-            return (found,)
         if found is None:
             return ()
         try:
-            keys = msgspec.convert(_several(found), self._keys_type)
-            return tuple(dict.fromkeys(keys))
+            return tuple(dict.fromkeys(msgspec.convert(_several(found), self._keys_type)))
         except Exception as error:
-            raise Stuck(
-                recorded.position, HandlerFailed(self.spec.name, recorded, error)
-            ) from error
+            raise self._stuck(recorded, error) from error
+
+    def _stuck(self, recorded: Recorded, error: Exception) -> Stuck:
+        failure = HandlerFailed(self.spec.name, recorded, error)
+        failure.__cause__ = error
+        return Stuck(recorded.position, failure)
 
 
 def _several(found: Any) -> list[Any]:
     several = isinstance(found, Iterable) and not isinstance(found, str | bytes)
     return list(found) if several else [found]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-
-
-def _decoded(way: _Way, recorded: Recorded) -> Any:
-    try:
-        return way.decode(recorded.data)
-    except (ValueError, TypeError) as error:
-        raise Stuck(recorded.position, undecodable(recorded, way.form, error)) from error

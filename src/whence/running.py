@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whence.backends import backend, given
 from whence.bus import (
@@ -21,14 +21,17 @@ from whence.clock import Clock
 from whence.decisions import Decisions
 from whence.errors import WiringError
 from whence.messages import place
-from whence.queries import Rows
+from whence.queries import Queries, Rows
 from whence.readmodels import ReadModel
 from whence.recording import Recorder
 from whence.repository import Repository
 from whence.store import EventStore
-from whence.subscriptions import Subscriptions
+from whence.subscriptions import Subscription, Subscriptions
 from whence.telemetry import Telemetry
 from whence.wiring import Wiring
+
+if TYPE_CHECKING:
+    from whence.backends.sql import SqlReadModel
 
 Placed = tuple[Step, str | None, str | None]
 """A step of the user's, and the step that it stands before or after."""
@@ -47,6 +50,7 @@ class Running:
         steps: Sequence[Placed],
         cached: int,
         projecting: bool,
+        app: object,
     ) -> None:
         self.backend = backend(store) if isinstance(store, str) else given(store)
         self.store = self.backend.store
@@ -61,6 +65,9 @@ class Running:
         wiring.check(self.bus.handled)
         self.bus.start()
         self._open_read_side(wiring, read_url)
+        self.queries = Queries(wiring.queries, app)
+        for answer in wiring.answers:
+            self.queries.register(answer)
         self._projecting = projecting
 
     async def start(self) -> None:
@@ -84,10 +91,17 @@ class Running:
 
     def rows(self, model: type[ReadModel]) -> Rows[Any]:
         """The rows of ``model``. Raises `WiringError` if it is not in this application."""
+        return Rows(self._source(model), self.subscription(model).reached)
+
+    def subscription(self, model: type[ReadModel]) -> Subscription:
+        """How ``model`` follows the log. Raises `WiringError` likewise."""
+        return self.subscriptions.by_name[self._source(model).name]
+
+    def _source(self, model: type[ReadModel]) -> "SqlReadModel[Any]":
         source = self._sources.get(model)
         if source is None:
             raise WiringError(f"{place(model)} is not in this application: pass it to App")
-        return Rows(source, self.subscriptions.by_name[source.name].reached)
+        return source
 
     def _open_read_side(self, wiring: Wiring, read_url: str | None) -> None:
         # SQLAlchemy is imported when it is needed, not by `import whence`.

@@ -1,67 +1,34 @@
-"""Delivering the log: each subscriber's way through it, from its checkpoint to the head and on.
+"""Delivering the log: a `Subscription` for each subscriber, from its checkpoint on to the head.
 
 Catching up is the only path; a store's hint that there is more only shortens the wait.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from time import monotonic
-from typing import Literal, Protocol
+from typing import Literal
 
-from whence.errors import Behind
-from whence.store import EventQuery, EventStore, Page
+from whence.errors import Behind, WiringError
+from whence.store import EventStore
+from whence.subscribers import SAVE, Build, Finished, Overtaken, Subscriber, Walk
 
 log = logging.getLogger("whence")
 
 State = Literal["new", "catching up", "live", "failed", "rebuilding", "stopped"]
+Progress = Callable[[int, int], None]
+"""Told after each page how far a rebuild is: its position, and the head of the log."""
 
-_IDLE = 0.1
-"""Seconds without a matching event after which the progress is saved."""
+_WAIT = 5.0
+"""Seconds after which the log is read again, even without a hint."""
 _POLL = (0.005, 0.1)
+"""Seconds between two looks at another process's checkpoint, at first and at last."""
 _BACK_OFF = (0.1, 30.0)
-
-
-class Overtaken(Exception):
-    """Somebody else has moved the checkpoint: read it again, and go on from there."""
-
-
-class Subscriber(Protocol):
-    """Takes the log page by page, and keeps how far it has come beside what it makes of it."""
-
-    @property
-    def name(self) -> str:
-        """Unique among those that keep their checkpoints in one place."""
-        ...
-
-    @property
-    def query(self) -> EventQuery:
-        """Which part of the log it takes."""
-        ...
-
-    async def start(self) -> int:
-        """Get ready; return the checkpoint."""
-        ...
-
-    async def checkpoint(self) -> int:
-        """The position up to which everything is handled and kept."""
-        ...
-
-    async def apply(self, page: Page, after: int) -> bool:
-        """Handle ``page`` and move the checkpoint from ``after`` to its end, both or neither.
-
-        False: nothing in it concerns this subscriber, and nothing was written.
-        Raises `Overtaken` if the checkpoint is not at ``after`` any more.
-        """
-        ...
-
-    async def save(self, position: int, after: int) -> None:
-        """Move the checkpoint from ``after`` to ``position``. Raises `Overtaken` likewise."""
-        ...
+"""Seconds between two attempts after an error, at first and at last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +40,9 @@ class Status:
     position: int
     head: int
     rate: float = 0.0
-    """Events per second while it last had something to do."""
+    """Events per second, when it last had something to do."""
     error: str | None = None
+    """Why it stands still, if it does."""
 
     @property
     def lag(self) -> int:
@@ -89,13 +57,14 @@ class Subscription:
         self.subscriber = subscriber
         self.name = subscriber.name
         self._store = store
+        self._walk = Walk(subscriber, store)
         self._state: State = "new"
-        self._error: BaseException | None = None
-        self._position = 0
-        self._saved = 0
+        self._error: Exception | None = None
+        self._pause = _BACK_OFF[0]
+        self._rate = 0.0
         self._task: asyncio.Task[None] | None = None
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._order = count()
+        self._number = count()
 
     async def start(self) -> None:
         """Begin to follow the log."""
@@ -103,35 +72,58 @@ class Subscription:
             self._task = asyncio.create_task(self._run(), name=f"whence: {self.name}")
 
     async def stop(self) -> None:
-        """Finish the page at hand and stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-            self._state = "stopped"
+        """Stop following, and save how far it came."""
+        if self._task is None:
+            return
+        task, self._task = self._task, None
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        with suppress(Exception):  # what is not saved is handled again after the next start
+            await self._walk.save()
+        self._state = "stopped"
+        while self._waiting:
+            self._answer(Behind(self.name, self._waiting[0][0], self._walk.position, 0.0))
 
     async def status(self) -> Status:
-        """Where it is now."""
+        """Where it is now, also if another process does the work."""
         head = await self._store.head()
-        position = self._position
-        if self._task is None:
-            position = await self.subscriber.checkpoint()
-        return Status(
-            self.name, self._state, position, head, error=str(self._error) if self._error else None
-        )
+        if self._task is not None:
+            error = str(self._error) if self._error else None
+            return Status(self.name, self._state, self._walk.position, head, self._rate, error)
+        position = await self.subscriber.checkpoint()
+        error = await self.subscriber.problem()
+        state: State = "failed" if error else "live" if position >= head else "catching up"
+        return Status(self.name, state, position, head, error=error)
 
     async def reached(self, position: int, timeout: float) -> None:
         """Return as soon as everything up to ``position`` is handled. Raises `Behind`."""
         if self._task is None:
             await self._poll(position, timeout)
-        elif self._position < position:
+        elif self._walk.position < position:
             done = asyncio.get_running_loop().create_future()
-            heappush(self._waiting, (position, next(self._order), done))
+            heappush(self._waiting, (position, next(self._number), done))
             try:
                 await asyncio.wait_for(done, timeout)
             except TimeoutError:
-                raise Behind(self.name, position, self._position, timeout) from self._error
+                reached = self._walk.position
+                raise Behind(self.name, position, reached, timeout) from self._error
+
+    async def rebuild(self, progress: Progress | None = None) -> None:
+        """Make everything anew, beside what is there if possible; return when it has caught up.
+
+        Raises what stops it. What was there is then still there, unless the subscriber can only
+        be rebuilt in place: then it goes on where it stopped, once the cause is gone.
+        """
+        build = await self.subscriber.rebuild()
+        pause = build.in_place and self._task is not None
+        if pause:
+            await self.stop()
+        try:
+            await self._finish(build, progress)
+        finally:
+            if pause:
+                await self.start()
 
     async def _poll(self, position: int, timeout: float) -> None:
         """Another process does the work: look how far it has come."""
@@ -144,44 +136,86 @@ class Subscription:
             pause = min(pause * 1.5, longest)
 
     async def _run(self) -> None:
-        pause, longest = _BACK_OFF
         while True:
             try:
-                self._moved(await self.subscriber.start(), saved=True)
-                pause, _ = _BACK_OFF
+                build = await self.subscriber.start()
+                if build is not None:
+                    self._state = "rebuilding"
+                    log.warning("%s is rebuilt from the first event on", self.name)
+                    await self._finish(build)
+                    log.warning("%s is rebuilt", self.name)
                 await self._follow()
-            except Overtaken:
-                continue
             except Exception as error:
-                self._state, self._error = "failed", error
-                log.exception("%s stands still at position %s", self.name, self._position)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, longest)
+                await self._failed(error)
+                await asyncio.sleep(self._pause)
+                self._pause = min(self._pause * 2, _BACK_OFF[1])
 
     async def _follow(self) -> None:
         while True:
-            self._state = "catching up"
-            await self._catch_up()
-            self._state = "live"
-            if self._saved == self._position:
-                await self._store.wait(self._position, 60.0)
-            else:
-                await self._store.wait(self._position, _IDLE)
+            await self._walk.begin()
+            self._moved()
+            with suppress(Overtaken):
+                while True:
+                    await self._catch_up()
+                    await self._rest()
 
     async def _catch_up(self) -> None:
-        async for page in self._store.read(self.subscriber.query, after=self._position):
-            wrote = await self.subscriber.apply(page, self._saved)
-            self._error = None
-            self._moved(page.scanned, saved=wrote)
+        if self._error is None:
+            self._state = "catching up"
+        started = monotonic()
+        async for page in self._walk.pages():
+            self._moved()
+            self._going_well()
+            now = monotonic()
+            self._rate = len(page.events) / max(now - started, 1e-6)
+            started = now
+        self._going_well()
+        self._state = "live"
 
-    def _moved(self, position: int, *, saved: bool) -> None:
-        self._position = position
-        if saved:
-            self._saved = position
-        while self._waiting and self._waiting[0][0] <= position:
-            _, _, done = heappop(self._waiting)
-            if not done.done():
-                done.set_result(None)
+    async def _rest(self) -> None:
+        """Wait for more; save what progress there is if nothing comes."""
+        unsaved = self._walk.unsaved
+        await self._store.wait(self._walk.position, SAVE if unsaved else _WAIT)
+        await self._walk.save(SAVE)
+
+    async def _finish(self, build: Build, progress: Progress | None = None) -> None:
+        """Bring ``build`` to the head and switch; others may be building the same."""
+        walk = Walk(build, self._store)
+        with suppress(Finished):
+            while True:
+                with suppress(Overtaken):
+                    await walk.begin()
+                    async for _ in walk.pages():
+                        if progress is not None:
+                            progress(walk.position, max(walk.position, await self._store.head()))
+                    await walk.save()
+                    if await build.switch():
+                        return
+
+    async def _failed(self, error: Exception) -> None:
+        news = str(error) != str(self._error)
+        self._state, self._error = "failed", error
+        if news:
+            log.error("%s stands still: %s", self.name, error, exc_info=error)
+            with suppress(Exception):  # its database may be the very problem
+                await self.subscriber.note(str(error))
+
+    def _going_well(self) -> None:
+        self._error, self._pause = None, _BACK_OFF[0]
+
+    def _moved(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._walk.position:
+            self._answer(None)
+
+    def _answer(self, error: Behind | None) -> None:
+        """Answer the one that waits for the lowest position."""
+        _, _, done = heappop(self._waiting)
+        if done.done():  # it waits no more
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
 
 
 class Subscriptions:
@@ -192,7 +226,12 @@ class Subscriptions:
         self._all: dict[str, Subscription] = {}
 
     def add(self, subscriber: Subscriber) -> Subscription:
-        """Take in a subscriber."""
+        """Take in a subscriber. Raises `WiringError` if its name is taken."""
+        if subscriber.name in self._all:
+            raise WiringError(
+                f"two read models or projections are called {subscriber.name!r}:"
+                ' give one another name, as in class ...(ReadModel, name="...")'
+            )
         found = self._all[subscriber.name] = Subscription(subscriber, self._store)
         return found
 

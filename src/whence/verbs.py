@@ -11,6 +11,7 @@ from whence.history import History
 from whence.queries import Rows
 from whence.readmodels import ReadModel
 from whence.running import Running
+from whence.subscriptions import Progress
 from whence.wiring import Wiring
 
 A = TypeVar("A", bound=Aggregate)
@@ -65,6 +66,14 @@ class Verbs:
     def read(self, model: type[R]) -> Rows[R]:
         """The rows of a read model: ``await app.read(Balance).get("ACC1", after=receipt)``."""
         return cast(Rows[R], self.running.rows(model))
+
+    async def rebuild(self, model: type[ReadModel], progress: Progress | None = None) -> None:
+        """Fold a read model anew from the first event on, beside what is there; then switch.
+
+        Queries go on answering from the old rows meanwhile. ``progress`` is told after each page
+        how far it is: a position, and the head of the log.
+        """
+        await self.running.subscription(model).rebuild(progress)
 
     @overload
     def history(self, part: type[A], id: object) -> History[A]: ...

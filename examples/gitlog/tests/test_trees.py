@@ -1,7 +1,8 @@
-"""The saved history of a real project: what git says of its trees is what we say, at any moment."""
+"""The saved history of a real project: its trees are what git says, at any moment."""
 
 import asyncio
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ async def test_the_beginning_of_a_hash_is_enough_if_it_is_no_other_ones(
         assert found.commit == expected.commit
         commits = await app.read(Commit).where(repository_id="fastapi")
         beginnings = sorted(commit.commit[:4] for commit in commits)
-        twice = next(a for a, b in zip(beginnings, beginnings[1:], strict=False) if a == b)
+        twice = next(a for a, b in pairwise(beginnings) if a == b)
         with pytest.raises(NoSuchMoment, match=f"more than one commit .* begins with {twice}"):
             await commit_at(app, "fastapi", twice)
 

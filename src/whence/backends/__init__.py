@@ -2,10 +2,21 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from whence.errors import WiringError
+from whence.health import Finding
 from whence.snapshots import Snapshots
 from whence.store import EventStore
+
+
+async def _nothing() -> None:
+    """Nothing to open or close."""
+
+
+async def _healthy() -> list[Finding]:
+    """Nothing to look at."""
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +28,12 @@ class Backend:
     snapshots: Snapshots | None
     read_url: str
     """Where the read models are kept, unless the application says otherwise."""
-    open: Callable[[], Awaitable[None]]
-    close: Callable[[], Awaitable[None]]
+    open: Callable[[], Awaitable[None]] = _nothing
+    close: Callable[[], Awaitable[None]] = _nothing
+    examine: Callable[[], Awaitable[list[Finding]]] = _healthy
+    """Looks, while it is open, whether it is well; changes nothing."""
+    exists: Callable[[], bool] = lambda: True
+    """Whether there is anything to open: `open` would make it otherwise."""
 
 
 def backend(url: str) -> Backend:
@@ -36,22 +51,28 @@ def backend(url: str) -> Backend:
 
 def given(store: EventStore) -> Backend:
     """A store that somebody else opens and closes, as a backend."""
-    return Backend("", store, None, "sqlite://", _nothing, _nothing)
-
-
-async def _nothing() -> None:
-    """Nothing to open or close."""
+    return Backend("", store, None, "sqlite://")
 
 
 def _memory(url: str) -> Backend:
     from whence.backends.memory import MemorySnapshots, MemoryStore
 
-    return Backend(url, MemoryStore(), MemorySnapshots(), "sqlite://", _nothing, _nothing)
+    return Backend(url, MemoryStore(), MemorySnapshots(), "sqlite://")
 
 
 def _sqlite(url: str, path: str) -> Backend:
     from whence.backends.sqlite import SqliteSnapshots, SqliteStore
+    from whence.backends.sqlite.health import examine
 
     store = SqliteStore(path)
     beside = url.removesuffix(".db") + ".read.db"
-    return Backend(url, store, SqliteSnapshots(store), beside, store.open, store.close)
+    return Backend(
+        url,
+        store,
+        SqliteSnapshots(store),
+        beside,
+        store.open,
+        store.close,
+        partial(examine, store),
+        store.path.exists,
+    )

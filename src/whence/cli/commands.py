@@ -41,6 +41,11 @@ COMMANDS: tuple[tuple[str, str, Group], ...] = (
     ("ask", "whence.cli.read:ask", USE),
     ("streams", "whence.cli.streams:streams", LOOK),
     ("show", "whence.cli.streams:show", LOOK),
+    ("tail", "whence.cli.tail:tail", LOOK),
+    ("history", "whence.cli.history:history", LOOK),
+    ("projections", "whence.cli.projections:projections", RUN),
+    ("worker", "whence.cli.worker:worker", RUN),
+    ("config", "whence.cli.config:config", RUN),
 )
 """Each command's name, where it is, and where the help lists it. Imported when it is used."""
 

@@ -13,22 +13,24 @@ from whence.codec import Codec, Form
 T = TypeVar("T")
 
 
-def make(codec: Codec, word: str, fields: Sequence[str], given: str | None = None) -> Any:
-    """The message that is called ``word``. Raises `Invalid` with every bad field at once.
+def make(
+    codec: Codec, kind: str, word: str, fields: Sequence[str], given: str | None = None
+) -> Any:
+    """The command or query (``kind``) that is called ``word``. Raises `Invalid`.
 
     ``given`` is a JSON object, or ``-`` to read one from the standard input.
     """
-    form = named(codec, word)
+    form = named(codec, kind, word)
     values = {} if given is None else _object(given)
     return form.convert(values | pairs(fields), strict=not fields)
 
 
-def named(codec: Codec, word: str) -> Form:
+def named(codec: Codec, kind: str, word: str) -> Form:
     """The form of the message that is called ``word``. Raises `UsageError`, naming all."""
     form = codec.named(word)
     if form is None:
         known = sorted(message.word for message in codec.messages)
-        raise UsageError(unknown("message of this kind", word, known))
+        raise UsageError(unknown(kind, word, known))
     return form
 
 

@@ -39,7 +39,7 @@ class Output:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """A table for people. Numbers stand to the right."""
-        made = list(rows)
+        made = [tuple(row) for row in rows]
         table = Table(box=box.SIMPLE_HEAD if self.out.is_terminal else None, pad_edge=False)
         for place, column in enumerate(columns):
             numbers = made and all(_number(row[place]) for row in made)

@@ -70,7 +70,7 @@ async def ask(query: str, *fields: str, json_input: str | None = None, session: 
         The fields as a JSON object; - reads it from the standard input.
     """
     async with session.open() as app:
-        question = make(app.wiring.queries, query, fields, json_input)
+        question = make(app.wiring.queries, "query", query, fields, json_input)
         await catch_up(app, list(app.running.subscriptions.by_name), session.output)
         answer = to_builtins(await app.ask(question))
     if session.output.json:

@@ -14,7 +14,7 @@ from whence.cli.text import clean, moment, shorten
 from whence.envelope import Recorded
 
 
-def print_records(output: Output, events: Sequence[Recorded], *, stream: bool) -> None:
+def print_records(output: Output, events: Sequence[Recorded], *, stream: bool = True) -> None:
     """Show ``events``; ``stream`` says whether each line names its stream."""
     if output.json:
         for event in events:

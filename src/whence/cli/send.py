@@ -36,7 +36,7 @@ async def send(
         happens but a report of what came in between.
     """
     async with session.open(new=True) as app:
-        message = make(app.wiring.commands, command, fields, json_input)
+        message = make(app.wiring.commands, "command", command, fields, json_input)
         said = {"by": by, "id": id, "version": version}
         about = Sending(**{name: value for name, value in said.items() if value is not None})  # type: ignore[typeddict-item]
         receipt = await app.send(message, **about)

@@ -10,9 +10,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from whence.app import App, load
-from whence.backends import backend
+from whence.backends import Backend, backend
 from whence.cli.exits import UsageError
 from whence.cli.output import Output
+from whence.cli.text import without_password
 from whence.config import Setting, settings
 from whence.errors import NotFound
 from whence.store import EventStore
@@ -51,7 +52,7 @@ class Session:
         app = self.load().using(projecting=projecting)
         store = app.settings().get("store")
         if store is not None and not new:
-            must_exist(store.value)
+            existing(store.value)
         async with app:
             yield app
 
@@ -62,8 +63,7 @@ class Session:
         if "store" not in chosen:
             chosen = self.load().settings()
         url = chosen["store"].value
-        must_exist(url)
-        opened = backend(url)
+        opened = existing(url)
         await opened.open()
         try:
             yield opened.store
@@ -75,14 +75,15 @@ Given = Annotated[Session, Parameter(parse=False)]
 """How a command takes the session: it is handed over, not written on the command line."""
 
 
-def must_exist(url: str) -> None:
-    """Raise `NotFound` if ``url`` names a missing file: only looking must not make it."""
-    path = url.removeprefix("sqlite:///")
-    if path != url and not Path(path).exists():
+def existing(url: str) -> Backend:
+    """The backend that ``url`` names. Raises `NotFound` if only opening it would make it."""
+    found = backend(url)
+    if not found.exists():
         raise NotFound(
-            f"there is no store at {path} yet: the first `whence send` makes it."
+            f"there is no store at {without_password(url)} yet: the first `whence send` makes it."
             " If you mean another one, name it with --store"
         )
+    return found
 
 
 def examples() -> Path | None:

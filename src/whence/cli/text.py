@@ -56,6 +56,11 @@ def moment(value: datetime) -> str:
     return f"{utc:%Y-%m-%d %H:%M:%S}.{utc.microsecond // 1000:03}Z"
 
 
+def without_password(url: str) -> str:
+    """A URL as it may be shown."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
+
+
 def plural(count: int, noun: str) -> str:
     """``1 event``, ``1,234 events``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -6,18 +6,30 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Dialect,
     Integer,
     MetaData,
     String,
     Table,
     Text,
-    delete,
-    insert,
-    select,
-    update,
 )
 
-from whence.subscriptions import Overtaken
+from whence.subscribers import Overtaken
+
+_TABLE = Table(
+    "whence_checkpoints",
+    MetaData(),
+    Column("name", String(200), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("shape", String(200), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("problem", Text),
+)
+
+
+def mark_of(dialect: Dialect) -> str:
+    """How a parameter is written in plain SQL for the driver."""
+    return "?" if dialect.paramstyle == "qmark" else "%s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,70 +41,56 @@ class Checkpoint:
     """Of the class that wrote what is there."""
     generation: int = 1
     """How often its tables were made."""
-    error: str | None = None
+    problem: str | None = None
     """Why it stands still, if it does."""
 
 
 class Checkpoints:
-    """The table of checkpoints, and all that is done with it."""
+    """The table of checkpoints, and all that is done with it, inside the caller's transaction."""
 
-    def __init__(self) -> None:
-        self._metadata = MetaData()
-        self.table = Table(
-            "whence_checkpoints",
-            self._metadata,
-            Column("name", String(200), primary_key=True),
-            Column("position", BigInteger, nullable=False),
-            Column("shape", String(200), nullable=False),
-            Column("generation", Integer, nullable=False),
-            Column("error", Text),
+    def __init__(self, dialect: Dialect) -> None:
+        mark = mark_of(dialect)
+        where = f"where name = {mark}"
+        self._load = f"select position, shape, generation, problem from whence_checkpoints {where}"
+        self._insert = (
+            "insert into whence_checkpoints (position, shape, generation, problem, name)"
+            f" values ({mark}, {mark}, {mark}, {mark}, {mark})"
         )
-        columns = self.table.c
-        self._load = select(columns.position, columns.shape, columns.generation, columns.error)
+        self._delete = f"delete from whence_checkpoints {where}"
+        self._move = (
+            f"update whence_checkpoints set position = {mark}, problem = null"
+            f" {where} and position = {mark} and shape = {mark}"
+        )
+        self._note = f"update whence_checkpoints set problem = {mark} {where}"
 
     def create(self, connection: Connection) -> None:
         """Create the table if it is missing."""
-        self._metadata.create_all(connection)
+        _TABLE.create(connection, checkfirst=True)
 
     def load(self, connection: Connection, name: str) -> Checkpoint | None:
         """The checkpoint called ``name``; None: there is none yet."""
-        row = connection.execute(self._load.where(self.table.c.name == name)).one_or_none()
+        row = connection.exec_driver_sql(self._load, (name,)).one_or_none()
         return None if row is None else Checkpoint(*row)
 
-    def put(self, connection: Connection, name: str, checkpoint: Checkpoint) -> None:
+    def put(self, connection: Connection, name: str, new: Checkpoint) -> None:
         """Set it, whatever it was."""
         self.drop(connection, name)
-        connection.execute(
-            insert(self.table).values(
-                name=name,
-                position=checkpoint.position,
-                shape=checkpoint.shape,
-                generation=checkpoint.generation,
-                error=checkpoint.error,
-            )
-        )
+        values = (new.position, new.shape, new.generation, new.problem, name)
+        connection.exec_driver_sql(self._insert, values)
 
     def drop(self, connection: Connection, name: str) -> None:
         """Forget it."""
-        connection.execute(delete(self.table).where(self.table.c.name == name))
+        connection.exec_driver_sql(self._delete, (name,))
 
     def move(self, connection: Connection, name: str, shape: str, after: int, to: int) -> None:
         """Compare and set: raises `Overtaken` unless it stands at ``after`` with ``shape``.
 
         Call it first in a transaction: who else wants to move it then waits for the outcome.
         """
-        table = self.table
-        moved = connection.execute(
-            update(table)
-            .where(table.c.name == name, table.c.position == after, table.c.shape == shape)
-            .values(position=to, error=None)
-        )
+        moved = connection.exec_driver_sql(self._move, (to, name, after, shape))
         if moved.rowcount != 1:
             raise Overtaken(name)
 
-    def fail(self, connection: Connection, name: str, error: str | None) -> None:
-        """Note why it stands still."""
-        connection.execute(update(self.table).where(self.table.c.name == name).values(error=error))
-
-
-checkpoints = Checkpoints()
+    def note(self, connection: Connection, name: str, problem: str) -> None:
+        """Say why it stands still, for those who look from another process."""
+        connection.exec_driver_sql(self._note, (problem, name))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from whence.backends.sql.checkpoints import checkpoints
+from whence.backends.sql.checkpoints import Checkpoints
 from whence.backends.sql.columns import DECIMAL, compare_decimals
 from whence.backends.sql.failures import translated
 from whence.errors import StoreError
@@ -94,7 +94,9 @@ class ReadDatabase:
         readers, writers = self._sizes
         engine = self._engine(1 if self.in_memory else readers + writers)
         try:
-            self._transaction(engine.execution_options(whence_writes=True), checkpoints.create)
+            self.checkpoints = Checkpoints(engine.dialect)
+            creating = self.checkpoints.create
+            self._transaction(engine.execution_options(whence_writes=True), creating)
         except BaseException:
             engine.dispose()
             raise

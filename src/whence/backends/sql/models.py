@@ -1,80 +1,191 @@
-"""A read model in a SQL database: kept up to date page by page, and asked."""
+"""A read model in a SQL database: kept up to date page by page, rebuilt, and asked."""
 
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Select, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
 
-from whence.backends.sql.checkpoints import Checkpoint, checkpoints
+from whence.backends.sql.checkpoints import Checkpoint
+from whence.backends.sql.columns import folded
 from whence.backends.sql.database import ReadDatabase
-from whence.backends.sql.tables import RowTable, table_of
+from whence.backends.sql.tables import RowTable, search_column, table_of
 from whence.codec import Codec
+from whence.envelope import Recorded
+from whence.errors import WiringError
 from whence.folds import Fold, Stuck
 from whence.queries import Selection
 from whence.readmodels import ReadModel, ReadModelSpec
 from whence.store import ALL, EventQuery, Page
+from whence.subscribers import Build, Finished
 
 R = TypeVar("R", bound=ReadModel)
 
 
-class SqlReadModel(Generic[R]):
-    """One read model in one database: a `Subscriber` to the log and a source of rows."""
+class _Table(Generic[R]):
+    """One table of rows and its checkpoint, which change together."""
 
     query: EventQuery = ALL
     """All of it: an event that the application does not know must be seen to be reported."""
 
-    def __init__(self, spec: ReadModelSpec[R], database: ReadDatabase, codec: Codec) -> None:
-        self.spec = spec
-        self.name = spec.name
-        self.table: Table = table_of(spec, spec.name, spec.name)
-        self._database = database
-        self._fold = Fold(spec, codec)
+    def __init__(
+        self, spec: ReadModelSpec[R], name: str, database: ReadDatabase, fold: Fold[R]
+    ) -> None:
+        self.spec, self.name = spec, name
+        self._database, self._fold = database, fold
 
-    async def start(self) -> int:
-        """See `Subscriber.start`."""
-        position = await self._database.write(self._prepare)
-        self._rows = RowTable(self.spec, self.table, self._database.engine.dialect)
-        return position
+    @cached_property
+    def table(self) -> Table:
+        """The table, for statements of your own."""
+        return table_of(self.spec, self.name, self.name)
+
+    @cached_property
+    def _rows(self) -> RowTable[R]:
+        return RowTable(self.spec, self.table, self._database.engine.dialect)
 
     async def checkpoint(self) -> int:
-        """See `Subscriber.checkpoint`."""
-        found = await self._database.read(lambda c: checkpoints.load(c, self.name))
+        """See `Follower.checkpoint`."""
+        found = await self._load()
         return 0 if found is None else found.position
 
     async def apply(self, page: Page, after: int) -> bool:
-        """See `Subscriber.apply`."""
+        """See `Follower.apply`."""
+        concerning = self._fold.concerning(page.events)
+        if not concerning:
+            return False
         try:
-            steps = self._fold.read(page.events)
-            if not steps:
-                return False
-            await self._database.write(lambda c: self._write(c, steps, after, page.scanned))
+            await self._database.write(lambda c: self._write(c, concerning, after, page.scanned))
         except Stuck as stuck:
             raise stuck.error from stuck.error.__cause__
         return True
 
     async def save(self, position: int, after: int) -> None:
-        """See `Subscriber.save`."""
-        await self._database.write(
-            lambda c: checkpoints.move(c, self.name, self.spec.shape, after, position)
-        )
+        """See `Follower.save`."""
+        await self._database.write(lambda c: self._move(c, after, position))
 
-    def _write(self, connection: Connection, steps: Any, after: int, scanned: int) -> None:
-        checkpoints.move(connection, self.name, self.spec.shape, after, scanned)
-        keys = list({key: None for step in steps for key in step.keys})
+    def create(self, connection: Connection, generation: int) -> None:
+        """Make the table anew, empty, with a checkpoint at the beginning of the log."""
+        self.drop(connection)
+        # Indexes keep their names when a table is renamed: each generation has its own.
+        table_of(self.spec, self.name, f"{self.spec.name}_{generation}").create(connection)
+        beginning = Checkpoint(0, self.spec.shape, generation)
+        self._database.checkpoints.put(connection, self.name, beginning)
+
+    def drop(self, connection: Connection) -> None:
+        """Remove the table and its checkpoint."""
+        self.table.drop(connection, checkfirst=True)
+        self._database.checkpoints.drop(connection, self.name)
+
+    async def _load(self) -> Checkpoint | None:
+        return await self._database.read(lambda c: self._database.checkpoints.load(c, self.name))
+
+    def _move(self, connection: Connection, after: int, position: int) -> None:
+        checkpoints = self._database.checkpoints
+        checkpoints.move(connection, self.name, self.spec.shape, after, position)
+
+    def _write(
+        self, connection: Connection, events: list[Recorded], after: int, scanned: int
+    ) -> None:
+        self._move(connection, after, scanned)
+        steps = self._fold.read(events)
+        keys = list({key: None for step in steps for key in step[3]})
         rows = self._rows.load(connection, keys)
         existed = set(rows)
-        changed = self._fold.apply(steps, rows)
-        self._rows.store(connection, rows, changed, existed)
+        self._rows.store(connection, rows, self._fold.apply(steps, rows), existed)
 
-    def _prepare(self, connection: Connection) -> int:
-        found = checkpoints.load(connection, self.name)
-        if found is None or found.shape != self.spec.shape:
-            self.table.drop(connection, checkfirst=True)
-            self.table.create(connection)
-            found = Checkpoint(0, self.spec.shape)
-            checkpoints.put(connection, self.name, found)
+
+class _NextTable(_Table[R]):
+    """The table that will replace a live one. See `Build`."""
+
+    in_place = False
+
+    def __init__(self, live: "SqlReadModel[R]", database: ReadDatabase, fold: Fold[R]) -> None:
+        super().__init__(live.spec, f"{live.name}__next", database, fold)
+        self._live = live
+
+    async def checkpoint(self) -> int:
+        """See `Build.checkpoint`."""
+        found = await self._load()
+        if found is None:
+            raise Finished(self.name)
         return found.position
 
-    # -- a source of rows
+    async def switch(self) -> bool:
+        """See `Build.switch`. Queries see the old rows until they see the new ones."""
+        return await self._database.write(self._switch)
+
+    def _switch(self, connection: Connection) -> bool:
+        checkpoints = self._database.checkpoints
+        new = checkpoints.load(connection, self.name)
+        old = checkpoints.load(connection, self._live.name)
+        if new is None:
+            raise Finished(self.name)
+        if old is not None and old.position > new.position:
+            return False
+        checkpoints.drop(connection, self.name)
+        checkpoints.put(connection, self._live.name, new)
+        self._live.table.drop(connection, checkfirst=True)
+        quote = connection.dialect.identifier_preparer.quote
+        connection.exec_driver_sql(
+            f"alter table {quote(self.name)} rename to {quote(self._live.name)}"
+        )
+        return True
+
+
+class SqlReadModel(_Table[R]):
+    """One read model in one database: a `Subscriber` to the log and a source of rows."""
+
+    def __init__(self, spec: ReadModelSpec[R], database: ReadDatabase, codec: Codec) -> None:
+        super().__init__(spec, spec.name, database, Fold(spec, codec))
+        self._next = _NextTable(self, database, self._fold)
+
+    @property
+    def key(self) -> str:
+        """See `Source.key`."""
+        return self.spec.key
+
+    async def start(self) -> Build | None:
+        """See `Subscriber.start`."""
+        return self._next if await self._database.write(self._prepare) else None
+
+    async def rebuild(self) -> Build:
+        """See `Subscriber.rebuild`."""
+        await self._database.write(self._begin)
+        return self._next
+
+    async def problem(self) -> str | None:
+        """See `Subscriber.problem`."""
+        found = await self._load()
+        return None if found is None else found.problem
+
+    async def note(self, problem: str) -> None:
+        """See `Subscriber.note`."""
+        await self._database.write(
+            lambda c: self._database.checkpoints.note(c, self.name, problem)
+        )
+
+    def _prepare(self, connection: Connection) -> bool:
+        """Make sure that there is a table; say whether another one must be built."""
+        checkpoints, shape = self._database.checkpoints, self.spec.shape
+        live = checkpoints.load(connection, self.name)
+        if live is None or live.shape.partition(":")[0] != self.spec.layout:
+            # Rows of another layout cannot answer: begin again in place.
+            self.create(connection, 1 if live is None else live.generation + 1)
+            self._next.drop(connection)
+            return False
+        building = checkpoints.load(connection, self._next.name)
+        if building is not None and building.shape == shape:
+            return True
+        if live.shape == shape:
+            self._next.drop(connection)
+            return False
+        self._next.create(connection, live.generation + 1)
+        return True
+
+    def _begin(self, connection: Connection) -> None:
+        live = self._database.checkpoints.load(connection, self.name)
+        if live is None:
+            self.create(connection, 1)
+        self._next.create(connection, 2 if live is None else live.generation + 1)
 
     async def get(self, key: object) -> R | None:
         """See `Source.get`."""
@@ -83,26 +194,57 @@ class SqlReadModel(Generic[R]):
 
     async def fetch(self, selection: Selection) -> list[R]:
         """See `Source.fetch`."""
-        statement = self.select(selection)
-        return await self._database.read(
-            lambda c: [self.spec.cls(*row[:-1], version=row[-1]) for row in c.execute(statement)]
-        )
+        statement, cls = self.select(selection), self.spec.cls
+
+        def look(connection: Connection) -> list[R]:
+            found = connection.execute(statement)
+            return [cls(*row[:-1], version=row[-1]) for row in found]
+
+        return await self._database.read(look)
 
     async def count(self, selection: Selection) -> int:
         """See `Source.count`."""
         statement = select(func.count()).select_from(self.select(selection).subquery())
-        return await self._database.read(lambda c: c.execute(statement).scalar_one())
+        return await self._database.read(lambda c: int(c.execute(statement).scalar_one()))
 
     def select(self, selection: Selection) -> Select[Any]:
         """See `Source.select`."""
-        table = self.table
-        statement = select(
-            *(table.c[column.name] for column in self.spec.columns), table.c.version
-        )
+        columns = [self.table.c[column.name] for column in self.spec.columns]
+        statement = select(*columns, self.table.c.version)
         for name, value in selection.equal:
-            statement = statement.where(table.c[name] == value)
+            statement = statement.where(self._column(name) == value)
+        for name, beginning in selection.beginnings:
+            statement = statement.where(self._begins(name, beginning))
         statement = statement.where(*selection.conditions)
+        if selection.beyond:
+            statement = statement.where(self._beyond(selection))
         for name in selection.order:
-            column = table.c[name.removeprefix("-")]
+            column = self._column(name.removeprefix("-"))
             statement = statement.order_by(column.desc() if name.startswith("-") else column)
         return statement.limit(selection.limit).offset(selection.offset)
+
+    def _column(self, name: str) -> ColumnElement[Any]:
+        if name != "version":
+            self.spec.column(name)
+        return self.table.c[name]
+
+    def _begins(self, name: str, beginning: str) -> ColumnElement[bool]:
+        """A range of the folded text: an index finds it, and nothing has to be escaped."""
+        if not self.spec.column(name).searchable:
+            raise WiringError(
+                f"{self.spec.where}: {name!r} cannot be searched by how it starts: declare it as"
+                f" `{name}: Annotated[str, Index()]`"
+            )
+        column, low = self.table.c[search_column(name)], folded(beginning)
+        return and_(column >= low, column < low + "\U0010ffff")
+
+    def _beyond(self, selection: Selection) -> ColumnElement[bool]:
+        """Rows after the one whose values of the ordering columns are ``beyond``."""
+        ways: list[ColumnElement[bool]] = []
+        same: list[ColumnElement[bool]] = []
+        for name, value in zip(selection.order, selection.beyond, strict=True):
+            column = self._column(name.removeprefix("-"))
+            further = column < value if name.startswith("-") else column > value
+            ways.append(and_(*same, further))
+            same.append(column == value)
+        return or_(*ways)

@@ -1,6 +1,6 @@
 """The table of a read model, and the quickest way to load and store many of its rows."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -86,22 +86,28 @@ class RowTable(Generic[R]):
     def load(self, connection: Connection, keys: Sequence[Any]) -> dict[Any, R | None]:
         """The rows that there are of ``keys``."""
         rows: dict[Any, R | None] = {}
+        cursor = connection.connection.cursor()
         for start in range(0, len(keys), _AT_ONCE):
             some = keys[start : start + _AT_ONCE]
             to = self._key_to_db
             values = tuple(some) if to is None else tuple(to(key) for key in some)
-            marks = ", ".join(self._mark for _ in values)
-            found = connection.exec_driver_sql(f"{self._select}({marks})", values)
-            for row in map(self.row, found):
+            marks = ", ".join([self._mark] * len(values))
+            cursor.execute(f"{self._select}({marks})", values)
+            for row in map(self.row, cursor.fetchall()):
                 rows[self._get_key(row)] = row
+        cursor.close()
         return rows
 
-    def row(self, values: Iterable[Any]) -> R:
+    def row(self, values: tuple[Any, ...]) -> R:
         """The row that the database holds as ``values``, not yet converted."""
-        *fields, version = values
-        for place, convert in self._from_db:
-            fields[place] = convert(fields[place])
-        return self._cls(*fields, version=version)
+        if self._from_db:
+            fields = list(values)
+            for place, convert in self._from_db:
+                fields[place] = convert(fields[place])
+            values = tuple(fields)
+        row = self._cls(*values[:-1])
+        row.version = values[-1]
+        return row
 
     def store(
         self,
@@ -115,31 +121,28 @@ class RowTable(Generic[R]):
         old: list[tuple[Any, ...]] = []
         gone: list[tuple[Any, ...]] = []
         for key, position in changed.items():
-            row = rows[key]
+            row, value = rows[key], key if self._key_to_db is None else self._key_to_db(key)
             if row is not None:
-                (old if key in existed else new).append(self._values(row, position))
+                (old if key in existed else new).append((*self._values(row), position, value))
             elif key in existed:
-                gone.append((self._key_value(key),))
+                gone.append((value,))
+        cursor = connection.connection.cursor()
         for statement, some in ((self._delete, gone), (self._insert, new), (self._update, old)):
             if some:
-                connection.exec_driver_sql(statement, some)
+                cursor.executemany(statement, some)
+        cursor.close()
 
-    def _values(self, row: R, position: int) -> tuple[Any, ...]:
+    def _values(self, row: R) -> tuple[Any, ...]:
         values = self._get(row)
         if self._to_db:
             converted = list(values)
             for place, convert in self._to_db:
                 converted[place] = convert(converted[place])
             values = tuple(converted)
-        key = self._key_value(self._get_key(row))
         if self._get_searched:
-            texts = (get(row) for get in self._get_searched)
-            searched = (None if text is None else folded(text) for text in texts)
-            return (*values, *searched, position, key)
-        return (*values, position, key)
-
-    def _key_value(self, key: Any) -> Any:
-        return key if self._key_to_db is None else self._key_to_db(key)
+            texts = [get(row) for get in self._get_searched]
+            return (*values, *(None if text is None else folded(text) for text in texts))
+        return values
 
 
 def _version_only(row: ReadModel) -> tuple[int]:

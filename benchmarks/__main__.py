@@ -1,0 +1,61 @@
+"""`python -m benchmarks`: measure, and print the table.
+
+With names (``commands_concurrent`` ...) only those figures. The folder for the databases should
+be on the kind of disk that matters: what is written to memory is not durable.
+"""
+
+import argparse
+import sys
+import tempfile
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.harness import PEER, Figure, Work, measure
+
+FIGURES = (
+    "commands_concurrent",
+    "commands_sequential",
+    "commands_cpu",
+    "replay",
+    "whole_log",
+    "catching_up",
+    "own_write",
+)
+
+
+def main(arguments: list[str]) -> None:
+    """Run what ``arguments`` ask for."""
+    options = _parser().parse_args(arguments)
+    unknown = set(options.names) - set(FIGURES)
+    if unknown:
+        sys.exit(f"no figure is called {', '.join(sorted(unknown))}; known: {', '.join(FIGURES)}")
+    without = set() if find_spec("eventsourcing") and not options.no_peer else {PEER}
+    results = []
+    with tempfile.TemporaryDirectory(prefix="whence-bench-", dir=options.folder) as folder:
+        for name in options.names or FIGURES:
+            figure: Figure = import_module(f"benchmarks.{name}").FIGURE
+            own = Path(folder) / name
+            own.mkdir()
+            rounds = options.rounds or (1 if options.quick else figure.rounds)
+            results.append(measure(figure, Work(own, options.quick), rounds, without))
+            if not options.json:
+                print(report.lines(results[-1]), flush=True)
+    if options.json:
+        print(report.as_json(results))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="figures; default: all")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--quick", action="store_true", help="only see whether it still works")
+    parser.add_argument("--rounds", type=int, help="instead of what each figure says")
+    parser.add_argument("--no-peer", action="store_true", help="leave the peer out")
+    parser.add_argument("--folder", type=Path, help="for the databases; default: the system's")
+    return parser
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

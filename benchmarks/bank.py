@@ -1,0 +1,219 @@
+"""The bank that all sides run, as whence sees it: accounts, deposits, balances.
+
+A deposit is about 200 bytes of payload and 90 of metadata, as events in real applications are.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from benchmarks.harness import Sample, Stopwatch, Work
+from whence import (
+    Aggregate,
+    App,
+    Index,
+    ReadModel,
+    Receipt,
+    Rejected,
+    command,
+    decide,
+    event,
+    evolve,
+)
+from whence.backends.sqlite import SqliteStore
+from whence.envelope import NewEvent, new_id
+from whence.store import Commit
+
+T = TypeVar("T")
+
+BY, CORRELATION = "alice@example.org", "0198c2d5e1f07a3b9c4d5e6f708192a3"
+NOTE = "Standing order for the rent of the flat in Winding Lane 12, third floor, paid in advance"
+METADATA = json.dumps(
+    {"command": "Deposit", "by": BY, "correlation": CORRELATION}, separators=(",", ":")
+).encode()
+MICROS = 1_764_000_000_000_000
+
+
+@event
+class AccountOpened:
+    account_id: str
+    owner: str
+
+
+@event
+class MoneyDeposited:
+    account_id: str
+    amount: int
+    currency: str
+    reference: str
+    note: str
+
+
+@command
+class OpenAccount:
+    account_id: str
+    owner: str
+
+
+@command
+class Deposit:
+    account_id: str
+    amount: int
+    currency: str
+    reference: str
+    note: str
+
+
+class Account(Aggregate):
+    opened = False
+    balance = 0
+
+    @decide
+    def open(self, command: OpenAccount) -> Iterator[AccountOpened]:
+        if self.opened:
+            raise Rejected("The account is already open")
+        yield AccountOpened(command.account_id, command.owner)
+
+    @decide
+    def deposit(self, command: Deposit) -> Iterator[MoneyDeposited]:
+        if not self.opened:
+            raise Rejected("There is no such account")
+        yield MoneyDeposited(
+            command.account_id, command.amount, command.currency, command.reference, command.note
+        )
+
+    @evolve
+    def _(self, event: AccountOpened) -> None:
+        self.opened = True
+
+    @evolve
+    def _(self, event: MoneyDeposited) -> None:
+        self.balance += event.amount
+
+
+class Balance(ReadModel):
+    account_id: str
+    owner: Annotated[str, Index()] = ""
+    balance: int = 0
+
+    @evolve
+    def _(self, event: AccountOpened) -> None:
+        self.owner = event.owner
+
+    @evolve
+    def _(self, event: MoneyDeposited) -> None:
+        self.balance += event.amount
+
+
+def account(number: int) -> str:
+    """The id of one account."""
+    return f"ACC{number:06}"
+
+
+def owner(number: int) -> str:
+    """Whose account it is."""
+    return f"Owner {number % 1000}"
+
+
+def deposit(number: int, of: int) -> tuple[str, int, str, str, str]:
+    """What deposit number ``number`` says, spread over ``of`` accounts."""
+    return account(number % of), number % 97 + 1, "EUR", f"2026-11-23/{number:08}", NOTE
+
+
+def deposits(count: int, of: int, start: int = 0) -> list[Deposit]:
+    """Commands for ``count`` deposits."""
+    return [Deposit(*deposit(number, of)) for number in range(start, start + count)]
+
+
+def history(events: int, accounts: int) -> Iterator[tuple[str, int, str, bytes]]:
+    """A log as every side keeps it: stream, version, type and payload of each event."""
+    for number in range(events):
+        turn, place = divmod(number, accounts)
+        id = account(place)
+        if turn == 0:
+            yield f"account-{id}", 1, "AccountOpened", _json(account_id=id, owner=owner(place))
+        else:
+            _, amount, currency, reference, note = deposit(number, accounts)
+            data = _json(
+                account_id=id, amount=amount, currency=currency, reference=reference, note=note
+            )
+            yield f"account-{id}", turn + 1, "MoneyDeposited", data
+
+
+def fill(path: Path, events: int, accounts: int) -> None:
+    """Put a log of so many events into the store at ``path``, a thousand at a time."""
+
+    async def append() -> None:
+        log = history(events, accounts)
+        async with SqliteStore(path) as store:
+            while some := list(islice(log, 1_000)):
+                await store.append(
+                    [
+                        Commit(new_id(), [NewEvent(type, data, stream, (), METADATA, MICROS)])
+                        for stream, _, type, data in some
+                    ]
+                )
+
+    asyncio.run(append())
+
+
+def _json(**fields: str | int) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+class Running:
+    """An open application and the event loop that it lives in, which stands still in between."""
+
+    def __init__(self, app: App, runner: asyncio.Runner) -> None:
+        self.app = app
+        self._runner = runner
+
+    def run(self, work: Awaitable[T]) -> T:
+        """The result of ``work``."""
+
+        async def wrapped() -> T:
+            return await work
+
+        return self._runner.run(wrapped())
+
+    def open_accounts(self, count: int, events: int) -> None:
+        """Give each of ``count`` accounts a history of ``events`` events."""
+        opening = [OpenAccount(account(number), owner(number)) for number in range(count)]
+        self.run(send_all(self.app, opening, 64))
+        self.run(send_all(self.app, deposits(count * (events - 1), count), 64))
+
+    def send(self, commands: Sequence[object], at_once: int) -> Sample:
+        """How many of ``commands`` it answers in a second, so many ``at_once``."""
+        with Stopwatch() as watch:
+            self.run(send_all(self.app, commands, at_once))
+        return watch.rate(len(commands))
+
+
+async def send_all(app: App, commands: Sequence[object], at_once: int) -> list[Receipt]:
+    """Send ``commands``, never more than ``at_once`` that wait for their answer."""
+    todo = iter(commands)
+    receipts: list[Receipt] = []
+
+    async def sender() -> None:
+        for one in todo:
+            receipt = await app.send(one, by=BY, correlation=CORRELATION)
+            receipts.append(receipt)
+
+    await asyncio.gather(*(sender() for _ in range(at_once)))
+    return receipts
+
+
+@contextmanager
+def running(work: Work, make: Callable[[str], App]) -> Iterator[Running]:
+    """An open application in the folder of ``work``; ``make`` gets the URL of its store."""
+    app = make(f"sqlite:///{work.folder}/bank.db")
+    with asyncio.Runner() as runner:
+        runner.run(app.__aenter__())
+        try:
+            yield Running(app, runner)
+        finally:
+            runner.run(app.__aexit__(None, None, None))

@@ -1,0 +1,52 @@
+"""The floor: plain sqlite3, as a careful programmer writes it for the same durable work.
+
+WAL and ``synchronous=FULL`` as whence has them for its log, one prepared statement, one
+connection, rows that hold the same bytes. No command, no decision, no objects, no other process.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks.bank import METADATA, MICROS
+
+Row = tuple[str, int, str, bytes, bytes, int]
+"""Stream, version, type, payload, metadata, time."""
+
+_SCHEMA = """
+pragma journal_mode = wal;
+pragma synchronous = full;
+create table events (
+    position integer primary key,
+    stream   text    not null,
+    version  integer not null,
+    type     text    not null,
+    data     blob    not null,
+    metadata blob    not null,
+    micros   integer not null,
+    unique (stream, version)
+);
+"""
+_INSERT = (
+    "insert into events (stream, version, type, data, metadata, micros) values (?, ?, ?, ?, ?, ?)"
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """An empty log."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript(_SCHEMA)
+    return connection
+
+
+def rows(history: Iterable[tuple[str, int, str, bytes]]) -> list[Row]:
+    """Events as rows."""
+    return [(*event, METADATA, MICROS) for event in history]
+
+
+def append(connection: sqlite3.Connection, events: list[Row], at_once: int) -> None:
+    """Insert ``events``, so many in each transaction."""
+    for start in range(0, len(events), at_once):
+        connection.execute("begin immediate")
+        connection.executemany(_INSERT, events[start : start + at_once])
+        connection.execute("commit")
