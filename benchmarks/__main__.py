@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.harness import PEER, Figure, Work, measure
+from benchmarks.harness import PEER, Figure, Result, Work, measure
 
 FIGURES = (
     "commands_concurrent",
@@ -31,8 +31,8 @@ def main(arguments: list[str]) -> None:
     unknown = set(options.names) - set(FIGURES)
     if unknown:
         sys.exit(f"no figure is called {', '.join(sorted(unknown))}; known: {', '.join(FIGURES)}")
-    without = set() if find_spec("eventsourcing") and not options.no_peer else {PEER}
-    results = []
+    without: set[str] = set() if find_spec("eventsourcing") and not options.no_peer else {PEER}
+    results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="whence-bench-", dir=options.folder) as folder:
         for name in options.names or FIGURES:
             figure: Figure = import_module(f"benchmarks.{name}").FIGURE

@@ -5,7 +5,7 @@ A deposit is about 200 bytes of payload and 90 of metadata, as events in real ap
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -208,7 +208,7 @@ async def send_all(app: App, commands: Sequence[object], at_once: int) -> list[R
 
 
 @contextmanager
-def running(work: Work, make: Callable[[str], App]) -> Iterator[Running]:
+def running(work: Work, make: Callable[[str], App]) -> Generator[Running]:
     """An open application in the folder of ``work``; ``make`` gets the URL of its store."""
     app = make(f"sqlite:///{work.folder}/bank.db")
     with asyncio.Runner() as runner:

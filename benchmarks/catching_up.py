@@ -16,7 +16,7 @@ folding a page first and writing each row once saves nothing here.
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -52,7 +52,7 @@ _CHECKPOINT = "update checkpoints set position = ? where name = 'balance'"
 
 
 @contextmanager
-def whence(work: Work) -> Iterator[Round]:
+def whence(work: Work) -> Generator[Round]:
     accounts, number = work.of(ACCOUNTS, QUICK), 0
     store = work.folder / "bank.db"
     bank.fill(store, accounts * EVENTS, accounts)
@@ -77,7 +77,7 @@ def whence(work: Work) -> Iterator[Round]:
 
 
 @contextmanager
-def plain(work: Work) -> Iterator[Round]:
+def plain(work: Work) -> Generator[Round]:
     accounts, number = work.of(ACCOUNTS, QUICK), 0
     with closing(floor.connect(work.folder / "floor.db")) as log:
         floor.append(log, floor.rows(bank.history(accounts * EVENTS, accounts)), 1_000)
@@ -118,7 +118,7 @@ def catch_up(log: sqlite3.Connection, read: sqlite3.Connection, position: int = 
 
 
 @contextmanager
-def peer(work: Work) -> Iterator[Round]:
+def peer(work: Work) -> Generator[Round]:
     from benchmarks import peer
 
     accounts, number = work.of(PEER_ACCOUNTS, QUICK), 0

@@ -6,7 +6,7 @@
 * peer: ``repository.get``, a method of the aggregate, ``save``, in 8 threads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 from benchmarks import bank, floor
@@ -35,17 +35,17 @@ def _whence(work: Work, cached: int, count: int) -> Iterator[Round]:
 
 
 @contextmanager
-def whence(work: Work) -> Iterator[Round]:
+def whence(work: Work) -> Generator[Round]:
     yield from _whence(work, 1024, work.of(12_800, 128))
 
 
 @contextmanager
-def cold(work: Work) -> Iterator[Round]:
+def cold(work: Work) -> Generator[Round]:
     yield from _whence(work, 0, work.of(3_200, 128))
 
 
 @contextmanager
-def plain(work: Work) -> Iterator[Round]:
+def plain(work: Work) -> Generator[Round]:
     accounts, count = work.of(*ACCOUNTS), work.of(12_800, 128)
     connection = floor.connect(work.folder / "floor.db")
     floor.append(connection, floor.rows(bank.history(accounts * EVENTS, accounts)), AT_ONCE)
@@ -64,7 +64,7 @@ def plain(work: Work) -> Iterator[Round]:
 
 
 @contextmanager
-def peer(work: Work) -> Iterator[Round]:
+def peer(work: Work) -> Generator[Round]:
     from benchmarks import peer
 
     accounts, count, sent = work.of(400, 16), work.of(800, 16), 0

@@ -4,7 +4,7 @@ The commands of `commands_sequential`, in the same way; only another clock. It c
 system does for a durable write, too, which is most of the floor.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 
 from benchmarks import commands_concurrent, commands_sequential
@@ -13,7 +13,7 @@ from benchmarks.harness import FLOOR, PEER, WHENCE, Figure, Goal, Round, Sample,
 
 def _cpu(side: Side) -> Callable[[Work], AbstractContextManager[Round]]:
     @contextmanager
-    def measured(work: Work) -> Iterator[Round]:
+    def measured(work: Work) -> Generator[Round]:
         with side(work) as one_round:
 
             def cpu() -> Sample:

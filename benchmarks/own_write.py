@@ -7,7 +7,11 @@
   so this is its bank in memory, with its view in memory: it writes nothing to a disk.
 """
 
-from collections.abc import Callable, Iterator
+# The peer is not in the environment of the checks, so its types are not known there.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from statistics import median
 from time import perf_counter
@@ -31,9 +35,12 @@ def _median(times: int, once: Callable[[int], None], start: int) -> Sample:
 
 
 @contextmanager
-def whence(work: Work) -> Iterator[Round]:
+def whence(work: Work) -> Generator[Round]:
     accounts, times, done = work.of(ACCOUNTS, QUICK), work.of(TIMES, QUICK), 0
-    app_of = lambda url: App("bank", bank.Account, bank.Balance, store=url)  # noqa: E731
+
+    def app_of(url: str) -> App:
+        return App("bank", bank.Account, bank.Balance, store=url)
+
     with bank.running(work, app_of) as app:
         app.open_accounts(accounts, 2)
 
@@ -60,7 +67,7 @@ def whence(work: Work) -> Iterator[Round]:
 
 
 @contextmanager
-def plain(work: Work) -> Iterator[Round]:
+def plain(work: Work) -> Generator[Round]:
     accounts, times = work.of(ACCOUNTS, QUICK), work.of(TIMES, QUICK)
     done = accounts * 2
     with (
@@ -89,7 +96,7 @@ def plain(work: Work) -> Iterator[Round]:
 
 
 @contextmanager
-def peer(work: Work) -> Iterator[Round]:
+def peer(work: Work) -> Generator[Round]:
     from benchmarks import peer
 
     accounts, times, done = work.of(ACCOUNTS, QUICK), work.of(PEER_TIMES, QUICK), 0

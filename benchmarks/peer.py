@@ -6,7 +6,7 @@ It is installed for `make bench` only, so type checkers may not see it.
 # mypy: disable-error-code="import-not-found,misc,untyped-decorator,no-any-return,unused-ignore"
 # pyright: basic, reportMissingImports=false
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,7 +60,7 @@ class Bank(Application):
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Bank]:
+def running(folder: Path) -> Generator[Bank]:
     """The bank on a SQLite file in ``folder``."""
     path = str(folder / "peer.db")
     app = Bank({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": path})
@@ -165,7 +165,7 @@ class Balances(Projection[BalancesView]):
 
 
 @contextmanager
-def sqlite_balances(path: Path) -> Iterator[SqliteBalances]:
+def sqlite_balances(path: Path) -> Generator[SqliteBalances]:
     """An empty view in a file."""
     factory = InfrastructureFactory.construct(
         Environment(

@@ -7,7 +7,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 
 from benchmarks import bank, floor
@@ -19,7 +19,7 @@ STREAM = f"account-{bank.account(0)}"
 
 
 @contextmanager
-def whence(work: Work) -> Iterator[Round]:
+def whence(work: Work) -> Generator[Round]:
     events = work.of(EVENTS, QUICK)
     bank.fill(work.folder / "bank.db", events, 1)
     with bank.running(work, lambda url: App("bank", bank.Account, store=url, cached=0)) as app:
@@ -27,14 +27,14 @@ def whence(work: Work) -> Iterator[Round]:
         def one_round() -> Sample:
             with Stopwatch() as watch:
                 account = app.run(app.app.history(bank.Account, bank.account(0)).now())
-            assert account.version == events
+            assert account.version == events  # pyright: ignore[reportUnknownMemberType]
             return watch.rate(events)
 
         yield one_round
 
 
 @contextmanager
-def plain(work: Work) -> Iterator[Round]:
+def plain(work: Work) -> Generator[Round]:
     events = work.of(EVENTS, QUICK)
     with closing(floor.connect(work.folder / "floor.db")) as connection:
         floor.append(connection, floor.rows(bank.history(events, 1)), 1_000)
@@ -63,7 +63,7 @@ def _folded(connection: sqlite3.Connection, stream: str) -> dict[str, int]:
 
 
 @contextmanager
-def peer(work: Work) -> Iterator[Round]:
+def peer(work: Work) -> Generator[Round]:
     from benchmarks import peer
 
     events = work.of(EVENTS, QUICK)
@@ -73,7 +73,7 @@ def peer(work: Work) -> Iterator[Round]:
         def one_round() -> Sample:
             with Stopwatch() as watch:
                 account = app.account(bank.account(0))
-            assert account.version == events
+            assert account.version == events  # pyright: ignore[reportUnknownMemberType]
             return watch.rate(events)
 
         yield one_round

@@ -6,7 +6,7 @@
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ PEER_EVENTS = 20_000
 
 
 @contextmanager
-def whence(work: Work) -> Iterator[Round]:
+def whence(work: Work) -> Generator[Round]:
     events = work.of(EVENTS, QUICK)
     bank.fill(work.folder / "bank.db", events, ACCOUNTS)
     with bank.running(work, lambda url: App("bank", bank.Account, store=url)) as app:
@@ -42,7 +42,7 @@ def whence(work: Work) -> Iterator[Round]:
 
 
 @contextmanager
-def plain(work: Work) -> Iterator[Round]:
+def plain(work: Work) -> Generator[Round]:
     events = work.of(EVENTS, QUICK)
     classes: dict[str, Any] = {
         "AccountOpened": bank.AccountOpened,
@@ -66,7 +66,7 @@ def plain(work: Work) -> Iterator[Round]:
 
 
 @contextmanager
-def peer(work: Work) -> Iterator[Round]:
+def peer(work: Work) -> Generator[Round]:
     from benchmarks import peer
 
     events = work.of(PEER_EVENTS, QUICK)

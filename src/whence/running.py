@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from whence.backends import backend, given
 from whence.bus import (
@@ -21,7 +21,7 @@ from whence.clock import Clock
 from whence.decisions import Decisions
 from whence.errors import WiringError
 from whence.messages import place
-from whence.queries import Queries, Rows
+from whence.queries import Queries, Rows, Source
 from whence.readmodels import ReadModel
 from whence.recording import Recorder
 from whence.repository import Repository
@@ -91,7 +91,8 @@ class Running:
 
     def rows(self, model: type[ReadModel]) -> Rows[Any]:
         """The rows of ``model``. Raises `WiringError` if it is not in this application."""
-        return Rows(self._source(model), self.subscription(model).reached)
+        source: Source[Any] = cast("Source[Any]", self._source(model))
+        return Rows(source, self.subscription(model).reached)
 
     def subscription(self, model: type[ReadModel]) -> Subscription:
         """How ``model`` follows the log. Raises `WiringError` likewise."""

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from whence.app import App
+from whence.cli.exits import UsageError
 from whence.cli.output import Output
 from whence.errors import Behind
+from whence.subscriptions import Subscription
 
 _LOOK = 0.25
 """Seconds between two looks at how far it has come."""
@@ -21,41 +23,48 @@ async def catch_up(
     still, from the error that holds it up.
     """
     target = await app.running.store.head() if after is None else after
-    reached = target
-    for name in names:
-        subscription = app.running.subscriptions.by_name[name]
+    patience = _patience(app)
+    wanted = [app.running.subscriptions.by_name[name] for name in names]
+    for subscription in wanted:
         await subscription.start()
-        await _wait(app, name, target, output)
-        reached = min(reached, (await subscription.status()).position)
-    return reached
+    for subscription in wanted:
+        await _wait(subscription, target, patience, output)
+    reached = [(await subscription.status()).position for subscription in wanted]
+    return min(reached, default=target)
 
 
-async def _wait(app: App, name: str, target: int, output: Output) -> None:
-    subscription = app.running.subscriptions.by_name[name]
+async def _wait(subscription: Subscription, target: int, patience: float, output: Output) -> None:
+    if await _reached(subscription, target):
+        return
+    shown, idle = (await subscription.status()).position, 0.0
+    with output.progress(f"projecting {subscription.name}", target - shown) as advance:
+        while not await _reached(subscription, target):
+            status = await subscription.status()
+            moving = status.position > shown or status.state == "rebuilding"
+            idle = 0.0 if moving else idle + _LOOK
+            if idle >= patience:
+                raise Behind(subscription.name, target, status.position, idle)
+            advance(status.position - shown)
+            shown = status.position
+        advance(target - shown)
+
+
+async def _reached(subscription: Subscription, target: int) -> bool:
+    """Whether it is there, after a short wait. Raises `Behind` if an error holds it up."""
     try:
         await subscription.reached(target, _LOOK)
-        return
     except Behind as behind:
         if behind.__cause__ is not None:
             raise
-    shown = (await subscription.status()).position
-    patience = _patience(app)
-    idle = 0.0
-    with output.progress(f"projecting {name}", target - shown) as advance:
-        while idle < patience:
-            try:
-                await subscription.reached(target, _LOOK)
-                return
-            except Behind as behind:
-                if behind.__cause__ is not None:
-                    raise
-            position = (await subscription.status()).position
-            idle = 0.0 if position > shown else idle + _LOOK
-            advance(position - shown)
-            shown = position
-    await subscription.reached(target, 0.0)
+        return False
+    return True
 
 
 def _patience(app: App) -> float:
     chosen = app.settings().get("timeout")
-    return float(chosen.value) if chosen else _PATIENCE
+    if chosen is None:
+        return _PATIENCE
+    try:
+        return float(chosen.value)
+    except ValueError as error:
+        raise UsageError(f"timeout is not a number: {chosen.value!r} ({chosen.source})") from error

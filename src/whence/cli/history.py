@@ -12,7 +12,7 @@ from whence.cli.session import Given
 from whence.cli.text import cell, clean, moment, plural, shorten, to_json
 from whence.decider import Behaviour
 from whence.errors import NotFound
-from whence.history import Changed, History, Moment, Past, differences, plain_state
+from whence.history import Changed, History, Json, Moment, Past, differences, plain_state
 from whence.history import moment as time_of
 from whence.store import in_stream
 
@@ -159,7 +159,7 @@ def _as_document(past: Past, changes: list[Changed]) -> dict[str, Any]:
     }
 
 
-def _table(plain: Any, output: Output) -> None:
+def _table(plain: Json, output: Output) -> None:
     if isinstance(plain, dict):
         output.table(("what", "value"), list(plain.items()))
     else:

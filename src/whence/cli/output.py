@@ -48,6 +48,10 @@ class Output:
             table.add_row(*(Text(cell(value)) for value in row))
         self.out.print(table)
 
+    def text(self, line: str) -> None:
+        """A line for programs, exactly as it is."""
+        self._write(line)
+
     def say(self, *parts: str | tuple[str, str]) -> None:
         """One line for people; a part may be a text with its style."""
         self.out.print(Text.assemble(*parts), soft_wrap=True)

@@ -1,44 +1,53 @@
 """`whence streams` and `whence show`: what is stored, as it is stored."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import AsyncIterator
+from typing import Protocol, runtime_checkable
 
-from whence.cli.output import Output
 from whence.cli.records import print_records
 from whence.cli.session import Given
-from whence.cli.text import moment, plural
+from whence.cli.text import plural
 from whence.errors import NotFound
-from whence.store import ALL, EventStore, Page, in_stream
+from whence.store import ALL, PAGE_EVENTS, EventStore, in_stream
+
+Streams = list[tuple[str, int]]
+"""Names of streams with their versions."""
 
 
-@dataclass(slots=True)
-class _Stream:
-    """What is known of one stream."""
+@runtime_checkable
+class ListsStreams(Protocol):
+    """A store that can name its streams without reading their events."""
 
-    stream: str
-    version: int
-    first: datetime
-    last: datetime
+    async def streams(self, prefix: str = "", *, after: str = "", limit: int = 1_000) -> Streams:
+        """Streams and their versions by name: those after ``after`` that start so."""
+        ...
 
 
-async def streams(prefix: str = "", *, session: Given) -> None:
-    """List the streams with their versions, the latest last.
+async def streams(
+    prefix: str = "", *, after: str = "", limit: int = 1_000, session: Given
+) -> None:
+    """List the streams with their versions, by name.
 
     Parameters
     ----------
     prefix
         Only those whose names start so, as in account-.
+    after
+        Only those after this name.
+    limit
+        At most so many; 0 for all.
     """
-    output = session.output
+    output, given = session.output, 0
     async with session.events() as store:
-        found = await _found(store, prefix, output)
-    if output.json:
-        for one in found:
-            output.line(one)
-        return
-    rows = [(one.stream, one.version, moment(one.first), moment(one.last)) for one in found]
-    output.table(("stream", "version", "first event", "last event"), rows)
-    output.note(plural(len(rows), "stream"))
+        async for page in _pages(store, prefix, after, limit):
+            given += len(page)
+            if output.json:
+                for name, version in page:
+                    output.line({"stream": name, "version": version})
+            else:
+                output.table(("stream", "version"), page)
+    if not output.json:
+        more = f"; --after {name} goes on" if given == limit else ""
+        output.note(plural(given, "stream") + more)
 
 
 async def show(
@@ -62,31 +71,38 @@ async def show(
     backwards
         The latest first.
     """
-    given = 0
+    found = False
     async with session.events() as store:
         most = None if limit is None else limit if backwards else after + limit
         async for page in store.read(in_stream(stream), backwards=backwards, limit=most):
             wanted = [event for event in page.events if event.version > after]
             print_records(session.output, wanted, stream=False)
-            given += len(page.events)
-    if not given:
+            found = found or bool(page.events)
+            if backwards and len(wanted) < len(page.events):
+                break
+    if not found:
         raise NotFound(f"there is no stream {stream!r}: `whence streams` lists those that are")
 
 
-async def _found(store: EventStore, prefix: str, output: Output) -> list[_Stream]:
-    found: dict[str, _Stream] = {}
-    with output.progress("reading", await store.head()) as advance:
-        read = 0
-        async for page in store.read(ALL):
-            _count(page, prefix, found)
-            advance(page.scanned - read)
-            read = page.scanned
-    return list(found.values())
+async def _pages(store: EventStore, prefix: str, after: str, limit: int) -> AsyncIterator[Streams]:
+    left = limit or None
+    while left is None or left > 0:
+        most = PAGE_EVENTS if left is None else min(left, PAGE_EVENTS)
+        page = await _page(store, prefix, after, most)
+        if page:
+            yield page
+        if len(page) < most:
+            return
+        after = page[-1][0]
+        left = None if left is None else left - most
 
 
-def _count(page: Page, prefix: str, found: dict[str, _Stream]) -> None:
-    for event in page.events:
-        if event.stream.startswith(prefix) and event.stream:
-            known = found.pop(event.stream, None)
-            first = event.time if known is None else known.first
-            found[event.stream] = _Stream(event.stream, event.version, first, event.time)
+async def _page(store: EventStore, prefix: str, after: str, limit: int) -> Streams:
+    if isinstance(store, ListsStreams):
+        return await store.streams(prefix, after=after, limit=limit)
+    found: dict[str, int] = {}
+    async for page in store.read(ALL):
+        for event in page.events:
+            if event.stream > after and event.stream.startswith(prefix):
+                found[event.stream] = event.version
+    return sorted(found.items())[:limit]

@@ -128,7 +128,7 @@ def _first(expected: Mapping[str, int], number: int) -> dict[str, int]:
 class ForgetsVersions(Faulty):
     """Does not compare versions at all."""
 
-    caught_by = ExpectedVersions
+    caught_by: ClassVar[type[Suite]] = ExpectedVersions
 
     def commit(self, commit: Commit) -> Commit:
         return _with(commit, expected={})
@@ -137,7 +137,7 @@ class ForgetsVersions(Faulty):
 class ChecksWhatItWrites(Faulty):
     """Does not compare the versions of streams that are only checked."""
 
-    caught_by = ExpectedVersions
+    caught_by: ClassVar[type[Suite]] = ExpectedVersions
 
     def commit(self, commit: Commit) -> Commit:
         written = {event.stream for event in commit.events}
@@ -148,7 +148,7 @@ class ChecksWhatItWrites(Faulty):
 class ChecksOneStream(Faulty):
     """Compares the version of the first stream only."""
 
-    caught_by = ExpectedVersions
+    caught_by: ClassVar[type[Suite]] = ExpectedVersions
 
     def commit(self, commit: Commit) -> Commit:
         return _with(commit, expected=_first(commit.expected, 1))
@@ -157,12 +157,12 @@ class ChecksOneStream(Faulty):
 class BelievesTheFuture(Faulty):
     """Takes a version that is not reached yet for a good one."""
 
-    caught_by = ExpectedVersions
+    caught_by: ClassVar[type[Suite]] = ExpectedVersions
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         outcomes = await self._right.append(commits)
         for n, outcome in enumerate(outcomes):
-            if isinstance(outcome, Conflict) and outcome.expected > outcome.actual:
+            if isinstance(outcome, Conflict) and _ahead(outcome):
                 outcomes[n : n + 1] = await self._right.append([_with(commits[n], expected={})])
         return outcomes
 
@@ -170,7 +170,7 @@ class BelievesTheFuture(Faulty):
 class ChecksTooEarly(Faulty):
     """Compares versions and asks the query before the write lock is taken."""
 
-    caught_by = ExpectedVersions
+    caught_by: ClassVar[type[Suite]] = ExpectedVersions
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -201,13 +201,13 @@ class ChecksTooEarly(Faulty):
 class ChecksQueriesTooEarly(ChecksTooEarly):
     """The same, seen by those who decide on what a query finds."""
 
-    caught_by = Boundaries
+    caught_by: ClassVar[type[Suite]] = Boundaries
 
 
 class HidesWhatCameBetween(Faulty):
     """Reports a conflict without its events."""
 
-    caught_by = ExpectedVersions
+    caught_by: ClassVar[type[Suite]] = ExpectedVersions
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         outcomes = await self._right.append(commits)
@@ -220,7 +220,7 @@ class HidesWhatCameBetween(Faulty):
 class ForgetsQueries(Faulty):
     """Stores whatever the query of the condition finds."""
 
-    caught_by = Unless
+    caught_by: ClassVar[type[Suite]] = Unless
 
     def commit(self, commit: Commit) -> Commit:
         return _with(commit, unless=None)
@@ -229,7 +229,7 @@ class ForgetsQueries(Faulty):
 class RemembersTooMuch(Faulty):
     """Looks for matches in the whole log, also before the position that was seen."""
 
-    caught_by = Unless
+    caught_by: ClassVar[type[Suite]] = Unless
 
     def commit(self, commit: Commit) -> Commit:
         return _with(commit, after=0)
@@ -238,7 +238,7 @@ class RemembersTooMuch(Faulty):
 class SeesTheLastAgain(Faulty):
     """Takes the position that was seen for one that was not."""
 
-    caught_by = Unless
+    caught_by: ClassVar[type[Suite]] = Unless
 
     def commit(self, commit: Commit) -> Commit:
         return _with(commit, after=max(commit.after - 1, 0))
@@ -247,7 +247,7 @@ class SeesTheLastAgain(Faulty):
 class MissesTheFirst(Faulty):
     """Does not look at the first event after the position that was seen."""
 
-    caught_by = Unless
+    caught_by: ClassVar[type[Suite]] = Unless
 
     def commit(self, commit: Commit) -> Commit:
         return _with(commit, after=commit.after + 1)
@@ -256,7 +256,7 @@ class MissesTheFirst(Faulty):
 class ConfusesNeighbours(Faulty):
     """Compares types only, so those with other tags are in conflict as well."""
 
-    caught_by = Boundaries
+    caught_by: ClassVar[type[Suite]] = Boundaries
 
     def commit(self, commit: Commit) -> Commit:
         if commit.unless is None or commit.unless.everything:
@@ -271,7 +271,7 @@ class ConfusesNeighbours(Faulty):
 class StoresTwice(Faulty):
     """Does not know an id again."""
 
-    caught_by = Idempotency
+    caught_by: ClassVar[type[Suite]] = Idempotency
 
     def __init__(self, open_store: OpenStore) -> None:
         super().__init__(open_store)
@@ -285,7 +285,7 @@ class StoresTwice(Faulty):
 class CallsItNew(Faulty):
     """Does not say that nothing was stored now."""
 
-    caught_by = Idempotency
+    caught_by: ClassVar[type[Suite]] = Idempotency
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         outcomes = await self._right.append(commits)
@@ -297,7 +297,7 @@ class CallsItNew(Faulty):
 class JudgesBeforeItRemembers(Faulty):
     """Refuses a commit that it has stored, since its condition no longer holds."""
 
-    caught_by = Idempotency
+    caught_by: ClassVar[type[Suite]] = Idempotency
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         outcomes = await self._right.append(commits)
@@ -313,7 +313,7 @@ class JudgesBeforeItRemembers(Faulty):
 class KeepsHalf(Faulty):
     """Leaves the first event of a refused commit behind."""
 
-    caught_by = Neighbours
+    caught_by: ClassVar[type[Suite]] = Neighbours
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         outcomes = await self._right.append(commits)
@@ -326,7 +326,7 @@ class KeepsHalf(Faulty):
 class FallsTogether(Faulty):
     """Refuses all that come after a refused commit in the same call."""
 
-    caught_by = Neighbours
+    caught_by: ClassVar[type[Suite]] = Neighbours
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -341,7 +341,7 @@ class FallsTogether(Faulty):
 class MixesUpAnswers(Faulty):
     """Gives the outcomes in the wrong order."""
 
-    caught_by = Neighbours
+    caught_by: ClassVar[type[Suite]] = Neighbours
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         return (await self._right.append(commits))[::-1]
@@ -350,7 +350,7 @@ class MixesUpAnswers(Faulty):
 class Divides(Faulty):
     """Stores each event by itself."""
 
-    caught_by = Appending
+    caught_by: ClassVar[type[Suite]] = Appending
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -365,7 +365,7 @@ class Divides(Faulty):
 class AcknowledgesFirst(Faulty):
     """Says that it is done, and does it a little later."""
 
-    caught_by = NothingLost
+    caught_by: ClassVar[type[Suite]] = NothingLost
 
     def __init__(self, open_store: OpenStore) -> None:
         super().__init__(open_store)
@@ -403,7 +403,7 @@ class AcknowledgesFirst(Faulty):
 class LosesMetadata(Faulty):
     """Keeps the event and forgets who caused it."""
 
-    caught_by = Appending
+    caught_by: ClassVar[type[Suite]] = Appending
 
     def commit(self, commit: Commit) -> Commit:
         events = [
@@ -415,7 +415,7 @@ class LosesMetadata(Faulty):
 class SortsTags(Faulty):
     """Keeps the tags in an order of its own."""
 
-    caught_by = Appending
+    caught_by: ClassVar[type[Suite]] = Appending
 
     def commit(self, commit: Commit) -> Commit:
         events = [
@@ -428,7 +428,7 @@ class SortsTags(Faulty):
 class Miscounts(Faulty):
     """Names the versions before the commit in place of those after it."""
 
-    caught_by = Appending
+    caught_by: ClassVar[type[Suite]] = Appending
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         return [
@@ -445,7 +445,7 @@ class Miscounts(Faulty):
 class AnyTag(Faulty):
     """Takes one of the tags of an item for all of them."""
 
-    caught_by = Selecting
+    caught_by: ClassVar[type[Suite]] = Selecting
 
     def query(self, query: EventQuery) -> EventQuery:
         items = [
@@ -459,7 +459,7 @@ class AnyTag(Faulty):
 class FirstItem(Faulty):
     """Asks for the first item of a query only."""
 
-    caught_by = Selecting
+    caught_by: ClassVar[type[Suite]] = Selecting
 
     def query(self, query: EventQuery) -> EventQuery:
         return EventQuery(query.items[:1]) if query.items else query
@@ -468,17 +468,19 @@ class FirstItem(Faulty):
 class ForgetsTypes(Faulty):
     """Finds all that has the tags, of whatever type."""
 
-    caught_by = Selecting
+    caught_by: ClassVar[type[Suite]] = Selecting
 
     def query(self, query: EventQuery) -> EventQuery:
-        items = [Item((), i.tags, i.stream, i.commit_id) if i.tags else i for i in query.items]
+        items = [
+            Item(frozenset(), i.tags, i.stream, i.commit_id) if i.tags else i for i in query.items
+        ]
         return EventQuery(tuple(items)) if items else query
 
 
 class RepeatsMatches(Faulty):
     """Delivers an event once for each item that it matches."""
 
-    caught_by = Selecting
+    caught_by: ClassVar[type[Suite]] = Selecting
 
     def __init__(self, open_store: OpenStore) -> None:
         super().__init__(open_store)
@@ -501,7 +503,7 @@ class RepeatsMatches(Faulty):
 class IgnoresCase(Faulty):
     """Takes streams for the same that differ in capitals only."""
 
-    caught_by = Selecting
+    caught_by: ClassVar[type[Suite]] = Selecting
 
     def commit(self, commit: Commit) -> Commit:
         events = [
@@ -521,7 +523,7 @@ class IgnoresCase(Faulty):
 class ClaimsTheEnd(Faulty):
     """Every page claims that all there is was scanned."""
 
-    caught_by = Paging
+    caught_by: ClassVar[type[Suite]] = Paging
 
     async def page(self, page: Page, backwards: bool) -> Page:
         return Page(page.events, 1 if backwards else await self._right.head())
@@ -530,7 +532,7 @@ class ClaimsTheEnd(Faulty):
 class ClaimsOneMore(Faulty):
     """Every page claims one position more than was scanned."""
 
-    caught_by = Paging
+    caught_by: ClassVar[type[Suite]] = Paging
 
     async def page(self, page: Page, backwards: bool) -> Page:
         return Page(page.events, max(page.scanned - 1, 1) if backwards else page.scanned + 1)
@@ -539,14 +541,14 @@ class ClaimsOneMore(Faulty):
 class ClaimsOnlyMatches(Faulty):
     """A page never claims more than its last event, so a checkpoint never gets to the end."""
 
-    caught_by = Paging
+    caught_by: ClassVar[type[Suite]] = Paging
 
     async def page(self, page: Page, backwards: bool) -> Page:
         return Page(page.events, page.events[-1].position if page.events else 0)
 
 
 class _Reads(Faulty):
-    caught_by = Paging
+    caught_by: ClassVar[type[Suite]] = Paging
 
     async def read(
         self,
@@ -603,7 +605,7 @@ class LimitsEachPage(_Reads):
 class ReversesPages(Faulty):
     """Each page is in the right place and upside down."""
 
-    caught_by = Paging
+    caught_by: ClassVar[type[Suite]] = Paging
 
     async def page(self, page: Page, backwards: bool) -> Page:
         return Page(page.events[::-1], page.scanned)
@@ -615,7 +617,7 @@ class ReversesPages(Faulty):
 class ShowsLate(Faulty):
     """Shows an event only after others that come behind it."""
 
-    caught_by = Boundaries
+    caught_by: ClassVar[type[Suite]] = Boundaries
 
     async def page(self, page: Page, backwards: bool) -> Page:
         late = await self._right.head() - 1
@@ -625,13 +627,13 @@ class ShowsLate(Faulty):
 class ShowsLateToFollowers(ShowsLate):
     """The same, seen by one who follows."""
 
-    caught_by = NothingMissed
+    caught_by: ClassVar[type[Suite]] = NothingMissed
 
 
 class HeadLags(Faulty):
     """The head is where it was one event ago."""
 
-    caught_by = HeadAndWaiting
+    caught_by: ClassVar[type[Suite]] = HeadAndWaiting
 
     async def head(self) -> int:
         return max(await self._right.head() - 1, 0)
@@ -640,7 +642,7 @@ class HeadLags(Faulty):
 class SleepsThrough(Faulty):
     """Nobody who waits is woken."""
 
-    caught_by = HeadAndWaiting
+    caught_by: ClassVar[type[Suite]] = HeadAndWaiting
 
     async def wait(self, after: int, timeout: float) -> None:
         await asyncio.sleep(timeout)
@@ -690,3 +692,8 @@ BREAKAGES: tuple[type[Faulty], ...] = (
 
 SHARED_BREAKAGES: tuple[type[Faulty], ...] = (AcknowledgesFirst, ShowsLateToFollowers)
 """For stores that other processes can open."""
+
+
+def _ahead(conflict: Conflict) -> bool:
+    """Whether a stream was expected beyond its end."""
+    return any(v > conflict.actual[s] for s, v in conflict.expected.items())
