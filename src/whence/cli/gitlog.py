@@ -1,4 +1,4 @@
-"""`whence demo git`: real input. Any git repository goes in, commit by commit; answers come out."""
+"""`whence demo git`: real input. Any git repository goes in by commits; answers come out."""
 
 from typing import Any
 
@@ -54,10 +54,8 @@ async def _tree(app: App, repository_id: str, moment: str, output: Output) -> No
     commit = await commit_at(app, repository_id, moment)
     repository = await tree_at(app, repository_id, commit.commit)
     if output.json:
-        files = [
-            {"path": path, "mode": entry.mode, "blob": entry.blob}
-            for path, entry in sorted(repository.tree.items())
-        ]
+        parts = (line.split("\t") for line in tree_lines(repository))
+        files = [{"path": path, "mode": mode, "blob": blob} for path, mode, blob in parts]
         about = {"repository": repository_id, "commit": commit.commit, "time": commit.time}
         output.document({**about, "version": commit.version, "files": files})
         return
