@@ -44,7 +44,9 @@ COMMANDS: tuple[tuple[str, str, Group], ...] = (
     ("tail", "whence.cli.tail:tail", LOOK),
     ("history", "whence.cli.history:history", LOOK),
     ("projections", "whence.cli.projections:projections", RUN),
+    ("rebuild", "whence.cli.projections:rebuild", RUN),
     ("worker", "whence.cli.worker:worker", RUN),
+    ("doctor", "whence.cli.doctor:doctor", RUN),
     ("config", "whence.cli.config:config", RUN),
 )
 """Each command's name, where it is, and where the help lists it. Imported when it is used."""

@@ -1,7 +1,15 @@
-"""`whence projections`: how far each read model has come."""
+"""`whence projections` and `whence rebuild`: how far each read model has come, and once more."""
 
+from time import monotonic
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from whence.cli.exits import UsageError
+from whence.cli.messages import unknown
+from whence.cli.output import Output
 from whence.cli.session import Given
-from whence.subscriptions import Status
+from whence.subscriptions import Status, Subscription
 
 COLUMNS = ("name", "state", "position", "head", "lag", "error")
 
@@ -17,6 +25,53 @@ async def projections(*, session: Given) -> None:
         session.output.document([as_document(one) for one in found])
     else:
         session.output.table(COLUMNS, [list(as_document(one).values()) for one in found])
+
+
+async def rebuild(
+    name: str | None = None,
+    *,
+    all: Annotated[bool, Parameter(negative="")] = False,
+    session: Given,
+) -> None:
+    """Make a read model anew from the first event on, beside the live one, then switch.
+
+    Queries see the old rows until they see the new ones. A rebuild that was broken off goes on
+    where it was.
+
+    Parameters
+    ----------
+    name
+        Which one, as `projections` calls it.
+    all
+        Every one of them, one after the other.
+    """
+    if (name is None) != all:
+        raise UsageError("which one? Name a read model, or say --all")
+    async with session.open() as app:
+        known = app.running.subscriptions.by_name
+        if name is not None and name not in known:
+            raise UsageError(unknown("read model", name, sorted(known)))
+        wanted = list(known.values()) if name is None else [known[name]]
+        done = [await _rebuild(one, session.output) for one in wanted]
+    if session.output.json:
+        session.output.document(done)
+
+
+async def _rebuild(subscription: Subscription, output: Output) -> dict[str, Any]:
+    start, seen = monotonic(), 0
+    total = (await subscription.status()).head
+    with output.progress(f"rebuilding {subscription.name}", total) as advance:
+
+        def progress(position: int, head: int) -> None:
+            nonlocal seen
+            advance(position - seen)
+            seen = position
+
+        await subscription.rebuild(progress)
+    position, seconds = (await subscription.status()).position, monotonic() - start
+    if not output.json:
+        output.say(f"{subscription.name}: rebuilt, at position {position:,}, in {seconds:.1f} s")
+    return {"name": subscription.name, "position": position, "seconds": round(seconds, 3)}
 
 
 def as_document(status: Status) -> dict[str, object]:

@@ -28,11 +28,11 @@ class Session:
     store: str | None = None
     read: str | None = None
 
-    def settings(self) -> dict[str, Setting]:
-        """Every setting that somebody made, and where."""
+    def settings(self, app: App | None = None) -> dict[str, Setting]:
+        """Every setting that holds, for ``app`` if it is known already, and where it was made."""
         said = {"app": self.app, "store": self.store, "read": self.read}
         given = {name: Setting(name, value, f"--{name}") for name, value in said.items() if value}
-        return settings() | given
+        return (settings() if app is None else app.settings()) | given
 
     def load(self) -> App:
         """The application that is meant, on the store that is meant."""
@@ -60,10 +60,11 @@ class Session:
     async def events(self) -> AsyncGenerator[EventStore]:
         """The store alone: no application is needed if a store is named."""
         chosen = self.settings()
-        if "store" not in chosen:
+        if self.store is None and "app" in chosen:
             chosen = self.load().settings()
-        url = chosen["store"].value
-        opened = existing(url)
+        if "store" not in chosen:
+            raise UsageError("which store? Say --store URL, or name an application with --app")
+        opened = existing(chosen["store"].value)
         await opened.open()
         try:
             yield opened.store

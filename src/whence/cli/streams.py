@@ -36,17 +36,17 @@ async def streams(
     limit
         At most so many; 0 for all.
     """
-    output, given = session.output, 0
+    output, given, last = session.output, 0, ""
     async with session.events() as store:
         async for page in _pages(store, prefix, after, limit):
-            given += len(page)
+            given, last = given + len(page), page[-1][0]
             if output.json:
                 for name, version in page:
                     output.line({"stream": name, "version": version})
             else:
                 output.table(("stream", "version"), page)
     if not output.json:
-        more = f"; --after {name} goes on" if given == limit else ""
+        more = f"; --after {last} goes on" if given == limit else ""
         output.note(plural(given, "stream") + more)
 
 
