@@ -22,6 +22,9 @@ FIGURES = (
     "whole_log",
     "catching_up",
     "own_write",
+    "memory",
+    "append_rate",
+    "import_time",
 )
 
 
@@ -39,7 +42,7 @@ def main(arguments: list[str]) -> None:
             own = Path(folder) / name
             own.mkdir()
             rounds = options.rounds or (1 if options.quick else figure.rounds)
-            results.append(measure(figure, Work(own, options.quick), rounds, without))
+            results.append(measure(figure, Work(own, Path(folder), options.quick), rounds, without))
             if not options.json:
                 print(report.lines(results[-1]), flush=True)
     if options.json:

@@ -129,9 +129,11 @@ def deposits(count: int, of: int, start: int = 0) -> list[Deposit]:
     return [Deposit(*deposit(number, of)) for number in range(start, start + count)]
 
 
-def history(events: int, accounts: int) -> Iterator[tuple[str, int, str, bytes]]:
+def history(
+    events: int, accounts: int, start: int = 0
+) -> Iterator[tuple[str, int, str, bytes]]:
     """A log as every side keeps it: stream, version, type and payload of each event."""
-    for number in range(events):
+    for number in range(start, events):
         turn, place = divmod(number, accounts)
         id = account(place)
         if turn == 0:
@@ -159,6 +161,14 @@ def fill(path: Path, events: int, accounts: int) -> None:
                 )
 
     asyncio.run(append())
+
+
+def log(work: Work, events: int, accounts: int) -> Path:
+    """The path of a store with such a log, which all figures of a run share."""
+    path = work.shared / f"{events}-{accounts}.db"
+    if not path.exists():
+        fill(path, events, accounts)
+    return path
 
 
 def _json(**fields: str | int) -> bytes:

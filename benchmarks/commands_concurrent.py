@@ -53,7 +53,7 @@ def plain(work: Work) -> Generator[Round]:
 
     def one_round() -> Sample:
         nonlocal done
-        events = [*bank.history(done + count, accounts)][done:]
+        events = bank.history(done + count, accounts, done)
         rows, done = floor.rows(events), done + count
         with Stopwatch() as watch:
             floor.append(connection, rows, AT_ONCE)

@@ -33,6 +33,8 @@ class Work:
     """Where a side works, and how much it shall do."""
 
     folder: Path
+    shared: Path
+    """What takes long to make is made once, here, for all figures of a run."""
     quick: bool = False
 
     def of(self, number: int, quick: int) -> int:
@@ -167,7 +169,7 @@ class Stopwatch:
 def _own_folder(work: Work, name: str) -> Work:
     folder = work.folder / name.replace(" ", "-").replace(",", "")
     folder.mkdir()
-    return Work(folder, work.quick)
+    return Work(folder, work.shared, work.quick)
 
 
 def _rotated(names: list[str], by: int) -> Iterator[str]:

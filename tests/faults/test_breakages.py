@@ -45,9 +45,9 @@ def test_the_suite_catches_between_processes(fault: type[Faulty], tmp_path: Path
     assert first_failure(fault.caught_by, broken)
 
 
-def test_what_is_not_broken_is_not_caught(fresh: Fresh) -> None:
+def test_what_is_not_broken_is_not_caught(tmp_path: Path) -> None:
     class Sound(Faulty):
         """Does everything right."""
 
     for promise in {fault.caught_by for fault in BREAKAGES}:
-        assert first_failure(promise, lambda: partial(Sound, fresh())) is None
+        assert first_failure(promise, lambda: partial(Sound, memory(tmp_path))) is None

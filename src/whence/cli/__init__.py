@@ -10,6 +10,6 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
-    from whence.cli.commands import run
+    from whence.cli.process import run
 
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))

@@ -1,6 +1,6 @@
 """`whence config`: what is set, and where."""
 
-from whence.cli.session import Given
+from whence.cli.parameters import Given
 from whence.cli.text import without_password
 from whence.config import NAMES, Setting
 

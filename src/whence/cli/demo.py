@@ -9,7 +9,8 @@ from pathlib import Path
 from cyclopts import App
 
 from whence.cli.narration import Narration
-from whence.cli.session import Given, examples, reach_examples
+from whence.cli.parameters import Given
+from whence.cli.session import examples, reach_examples
 from whence.errors import NotFound
 
 app = App(name="demo", help="See it work: one command's way through a small bank, step by step.")
@@ -43,7 +44,7 @@ async def demo(*, session: Given) -> None:
 
 
 @app.command
-async def git(path: str, *, tree: str | None = None, session: Given) -> None:
+async def git(path: str, /, *, tree: str | None = None, session: Given) -> None:
     """Real input: import a git repository, and ask what it held at any moment.
 
     One command per commit of its first-parent history goes through the bus. A second run goes on

@@ -11,7 +11,8 @@ from whence.app import App
 from whence.cli.config import safe
 from whence.cli.exits import DONE, PROBLEM, message_of
 from whence.cli.output import Output
-from whence.cli.session import Given, Session, existing
+from whence.cli.parameters import Given
+from whence.cli.session import Session, existing
 from whence.cli.text import clean_lines, plural
 from whence.envelope import Recorded
 from whence.errors import CodecError, UnknownType, WhenceError

@@ -82,9 +82,10 @@ def message_of(error: BaseException) -> str:
     return f"{error.model} stands still at position {error.reached}: {kind}{cause}"
 
 
-def summary() -> str:
-    """The table of exit codes as text."""
-    return "\n".join(f"{code:>4}  {meaning}" for code, meaning in MEANINGS.items())
+def table() -> str:
+    """Every exit code and what it means, as a table in Markdown."""
+    rows = "\n".join(f"| {code} | {meaning} |" for code, meaning in MEANINGS.items())
+    return f"| exit code | meaning |\n|---|---|\n{rows}\n"
 
 
 def _kind(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from whence.app import App
 from whence.cli.exits import UsageError
 from whence.cli.messages import unknown
 from whence.cli.output import Output
-from whence.cli.session import Given
+from whence.cli.parameters import Given
 from whence.cli.text import cell, clean, moment, plural, shorten, to_json
 from whence.decider import Behaviour
 from whence.errors import NotFound
@@ -29,6 +29,7 @@ class Subject:
 
 async def history(
     stream: str,
+    /,
     *,
     at: str | None = None,
     diff: tuple[str, str] | None = None,

@@ -1,14 +1,12 @@
 """`whence projections` and `whence rebuild`: how far each read model has come, and once more."""
 
 from time import monotonic
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from whence.cli.exits import UsageError
 from whence.cli.messages import unknown
 from whence.cli.output import Output
-from whence.cli.session import Given
+from whence.cli.parameters import Flag, Given
 from whence.subscriptions import Status, Subscription
 
 COLUMNS = ("name", "state", "position", "head", "lag", "error")
@@ -29,8 +27,9 @@ async def projections(*, session: Given) -> None:
 
 async def rebuild(
     name: str | None = None,
+    /,
     *,
-    all: Annotated[bool, Parameter(negative="")] = False,
+    all: Flag = False,
     session: Given,
 ) -> None:
     """Make a read model anew from the first event on, beside the live one, then switch.

@@ -1,17 +1,16 @@
 """`whence read` and `whence ask`: answers from read models that have caught up."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeGuard, cast
+from typing import Any, TypeGuard, cast
 
 import msgspec
-from cyclopts import Parameter
 
 from whence.app import App
 from whence.cli.catching_up import catch_up
 from whence.cli.exits import UsageError
 from whence.cli.messages import make, pairs, unknown
 from whence.cli.output import Output
-from whence.cli.session import Given
+from whence.cli.parameters import Given, Many, Ordered
 from whence.cli.text import cell, plural
 from whence.codec import from_plain, to_builtins
 from whence.errors import Invalid, NotFound
@@ -22,9 +21,10 @@ from whence.readmodels import ReadModelSpec
 async def read(
     model: str,
     key: str | None = None,
+    /,
     *,
-    where: Annotated[Sequence[str], Parameter(negative="")] = (),
-    order: Annotated[Sequence[str], Parameter(negative="", allow_leading_hyphen=True)] = (),
+    where: Many = (),
+    order: Ordered = (),
     limit: int = 100,
     after: int | None = None,
     session: Given,
@@ -57,7 +57,7 @@ async def read(
             await _many(_chosen(rows, spec, where, order), spec, limit, position, output)
 
 
-async def ask(query: str, *fields: str, json_input: str | None = None, session: Given) -> None:
+async def ask(query: str, /, *fields: str, json_input: str | None = None, session: Given) -> None:
     """Ask a query, and show its answer.
 
     Parameters

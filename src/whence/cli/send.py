@@ -2,12 +2,13 @@
 
 from whence.bus import Receipt, Sending
 from whence.cli.messages import make
-from whence.cli.session import Given
+from whence.cli.parameters import Given
 from whence.cli.text import plural
 
 
 async def send(
     command: str,
+    /,
     *fields: str,
     json_input: str | None = None,
     by: str | None = None,

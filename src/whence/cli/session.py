@@ -5,9 +5,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from whence.app import App, load
 from whence.backends import Backend, backend
@@ -70,10 +67,6 @@ class Session:
             yield opened.store
         finally:
             await opened.close()
-
-
-Given = Annotated[Session, Parameter(parse=False)]
-"""How a command takes the session: it is handed over, not written on the command line."""
 
 
 def existing(url: str) -> Backend:

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Protocol, runtime_checkable
 
+from whence.cli.parameters import Given
 from whence.cli.records import print_records
-from whence.cli.session import Given
 from whence.cli.text import plural
 from whence.errors import NotFound
 from whence.store import ALL, PAGE_EVENTS, EventStore, in_stream
@@ -17,13 +17,15 @@ Streams = list[tuple[str, int]]
 class ListsStreams(Protocol):
     """A store that can name its streams without reading their events."""
 
-    async def streams(self, prefix: str = "", *, after: str = "", limit: int = 1_000) -> Streams:
+    async def streams(
+        self, prefix: str = "", /, *, after: str = "", limit: int = 1_000
+    ) -> Streams:
         """Streams and their versions by name: those after ``after`` that start so."""
         ...
 
 
 async def streams(
-    prefix: str = "", *, after: str = "", limit: int = 1_000, session: Given
+    prefix: str = "", /, *, after: str = "", limit: int = 1_000, session: Given
 ) -> None:
     """List the streams with their versions, by name.
 
@@ -52,6 +54,7 @@ async def streams(
 
 async def show(
     stream: str,
+    /,
     *,
     after: int = 0,
     limit: int | None = None,

@@ -6,8 +6,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from whence.cli.output import Output
+from whence.cli.parameters import Flag, Given, Many
 from whence.cli.records import print_records
-from whence.cli.session import Given
 from whence.cli.stopping import reader_is_gone, until_stopped
 from whence.envelope import Recorded
 from whence.store import ALL, EventQuery, EventStore, Item
@@ -18,10 +18,10 @@ _LOOK = 1.0
 
 async def tail(
     *,
-    follow: Annotated[bool, Parameter(alias="-f", negative="")] = False,
-    type: Annotated[Sequence[str], Parameter(negative="")] = (),
+    follow: Annotated[Flag, Parameter(alias="-f")] = False,
+    type: Many = (),
     stream: str | None = None,
-    tag: Annotated[Sequence[str], Parameter(negative="")] = (),
+    tag: Many = (),
     after: int | None = None,
     lines: Annotated[int, Parameter(alias="-n")] = 10,
     session: Given,

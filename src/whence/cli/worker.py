@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from whence.app import App
 from whence.cli.output import Output
+from whence.cli.parameters import Given
 from whence.cli.projections import as_document
-from whence.cli.session import Given
 from whence.cli.stopping import until_stopped
 from whence.subscriptions import Status
 

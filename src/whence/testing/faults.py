@@ -33,16 +33,18 @@ from whence.testing.conformance import (
     Unless,
 )
 
-_PATIENCE = 30
+_PATIENCE = 20
 """Seconds. A test that takes longer has caught something."""
 
 
 def first_failure(promise: type[Suite], fresh: Callable[[], OpenStore]) -> str | None:
     """The name of the first test of ``promise`` that fails; ``fresh`` opens data for each."""
-    for name, test in inspect.getmembers(promise, inspect.iscoroutinefunction):
+    names = [name for cls in reversed(promise.mro()) for name in vars(cls)]
+    for name in dict.fromkeys(names):
         if name.startswith("test_"):
+            running = _run(getattr(promise, name), promise(), fresh())
             try:
-                asyncio.run(asyncio.wait_for(_run(test, promise(), fresh()), _PATIENCE))
+                asyncio.run(asyncio.wait_for(running, _PATIENCE))
             except (Exception, asyncio.CancelledError):
                 return name
     return None
@@ -176,6 +178,7 @@ class ChecksTooEarly(Faulty):
         outcomes: list[Outcome] = []
         for commit in commits:
             conflict = await self._conflict(commit)
+            await asyncio.sleep(0)
             bare = _with(commit, expected={}, unless=None)
             outcomes += [conflict] if conflict else await self._right.append([bare])
         return outcomes

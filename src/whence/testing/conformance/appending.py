@@ -176,10 +176,15 @@ class Neighbours(Suite):
 
     async def test_in_one_call_the_others_are_stored(self, store: EventStore) -> None:
         outcomes = await store.append(
-            [happened("s", expected=0), happened("s", expected=0), happened("s", expected=1)]
+            [
+                happened("s", expected=0),
+                happened("s", expected=0),
+                happened("s", expected=1),
+                happened("s", expected=2),
+            ]
         )
-        assert [type(o) for o in outcomes] == [Appended, Conflict, Appended]
-        assert [e.version for e in await collect(store.read(in_stream("s")))] == [1, 2]
+        assert [type(o) for o in outcomes] == [Appended, Conflict, Appended, Appended]
+        assert [e.version for e in await collect(store.read(in_stream("s")))] == [1, 2, 3]
 
     async def test_in_calls_at_once_the_others_are_stored(self, store: EventStore) -> None:
         good = [happened(f"s{n}", expected=0) for n in range(8)]

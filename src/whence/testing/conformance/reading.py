@@ -158,13 +158,14 @@ class Paging(Suite):
         log = await collect(store.read(ALL))
         for way, query in EVERY_WAY.items():
             found: list[Recorded] = []
-            scanned = -1
             after = 0
-            while after > scanned:  # one page, then again from where it claims to be
-                scanned = after
+            for _ in range(len(log) // 10):  # one page, then again from where it claims to be
+                before = after
                 async for page in store.read(query, after=after):
                     found += page.events
                     after = page.scanned
+                    break
+                if after == before:
                     break
             assert found == expect(log, query), way
 
@@ -174,10 +175,12 @@ class Paging(Suite):
         for way, query in EVERY_WAY.items():
             found: list[Recorded] = []
             after = 0
-            while after != 1:
+            for _ in range(len(log) // 10):
                 async for page in store.read(query, after=after, backwards=True):
                     found += page.events
                     after = page.scanned
+                    break
+                if after == 1:
                     break
             assert found == expect(log, query)[::-1], way
 
@@ -312,19 +315,20 @@ class HeadAndWaiting(Suite):
     async def test_waiting_ends_when_an_event_comes(self, store: EventStore) -> None:
         head = (await append(store, event())).position
         begin = time.monotonic()
-        waiting = [asyncio.create_task(store.wait(head, 20)) for _ in range(3)]
+        waiting = [asyncio.create_task(store.wait(head, 3)) for _ in range(3)]
         await asyncio.sleep(0.02)
         await append(store, event())
         await asyncio.gather(*waiting)
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 2
 
     async def test_nobody_waits_for_what_is_there(self, store: EventStore) -> None:
         await append(store, event())
         begin = time.monotonic()
-        await store.wait(0, 20)
+        await store.wait(0, 3)
+        assert time.monotonic() - begin < 2
         await store.wait(await store.head(), 0.1)  # a look at the end, where nothing comes
-        await store.wait(0, 20)
-        assert time.monotonic() - begin < 10
+        await store.wait(0, 3)
+        assert time.monotonic() - begin < 2
 
     async def test_waiting_ends_in_time(self, store: EventStore) -> None:
         await append(store, event())
@@ -348,7 +352,7 @@ class HeadAndWaiting(Suite):
         async def follow() -> None:
             after = 0
             while len(seen) < 20:
-                await store.wait(after, 5)
+                await store.wait(after, 2)
                 async for page in store.read(ALL, after=after):
                     seen.extend(e.type for e in page.events)
                     after = page.scanned
@@ -356,7 +360,7 @@ class HeadAndWaiting(Suite):
         following = asyncio.create_task(follow())
         for n in range(20):
             await append(store, event(str(n)))
-        await asyncio.wait_for(following, 15)
+        await asyncio.wait_for(following, 5)
         assert seen == [str(n) for n in range(20)]
 
 
