@@ -37,6 +37,9 @@ COMMANDS: tuple[tuple[str, str, Group], ...] = (
 )
 """Each command's name, where it is, and where the help lists it. Imported when it is used."""
 
+_NO_EPILOGUE = ""
+"""The exit codes are said once, on the first page of the help."""
+
 ABOUT = """Commands in, events kept, answers out.
 
 The application is named by `--app module:name`, by `WHENCE_APP`, or by `app` in `whence.toml` or
@@ -55,9 +58,10 @@ def build(*, all: bool = False) -> App:
         version=lambda: f"whence {version('whence')}",
     )
     for place, (name, path, group) in enumerate(COMMANDS):
-        app.command(path, name=name, group=group, sort_key=place)
-        if all or name == "demo":
-            app[name].help_epilogue = ""
+        about = {} if path.endswith(":app") else {"help_epilogue": _NO_EPILOGUE}
+        app.command(path, name=name, group=group, sort_key=place, **about)
+        if all:
+            app[name]
     app.meta.default(_launcher(app))
     return app
 

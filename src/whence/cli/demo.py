@@ -13,7 +13,11 @@ from whence.cli.parameters import Given
 from whence.cli.session import examples, reach_examples
 from whence.errors import NotFound
 
-app = App(name="demo", help="See it work: one command's way through a small bank, step by step.")
+app = App(
+    name="demo",
+    help="See it work: one command's way through a small bank, step by step.",
+    help_epilogue="",
+)
 
 
 @app.default

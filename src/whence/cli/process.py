@@ -23,7 +23,7 @@ from whence.cli.output import Output
 from whence.cli.text import clean_lines, to_json
 from whence.errors import WhenceError
 
-_ABOUT_ALL = ([], ["--help"], ["-h"])
+_ABOUT_ALL: tuple[list[str], ...] = ([], ["--help"], ["-h"])
 """Command lines that are answered with a word on every command."""
 
 
