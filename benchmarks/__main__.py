@@ -42,7 +42,8 @@ def main(arguments: list[str]) -> None:
             own = Path(folder) / name
             own.mkdir()
             rounds = options.rounds or (1 if options.quick else figure.rounds)
-            results.append(measure(figure, Work(own, Path(folder), options.quick), rounds, without))
+            work = Work(own, Path(folder), options.quick)
+            results.append(measure(figure, work, rounds, without))
             if not options.json:
                 print(report.lines(results[-1]), flush=True)
     if options.json:

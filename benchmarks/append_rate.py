@@ -6,7 +6,7 @@ that it expects, and closes it. The small log is a fresh copy every time.
 
 import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ SMALL_LOG = "ten thousand"
 
 
 @contextmanager
-def whence(work: Work) -> Iterator[Round]:
+def whence(work: Work) -> Generator[Round]:
     accounts, times, done = work.of(*ACCOUNTS), work.of(*TIMES), work.of(*EVENTS)
     store = bank.log(work, done, accounts)
 
@@ -37,7 +37,7 @@ def whence(work: Work) -> Iterator[Round]:
 
 
 @contextmanager
-def small(work: Work) -> Iterator[Round]:
+def small(work: Work) -> Generator[Round]:
     accounts, times, events = work.of(*ACCOUNTS), work.of(*TIMES), work.of(*SMALL)
     original = work.folder / "original.db"
     bank.fill(original, events, accounts)

@@ -129,9 +129,7 @@ def deposits(count: int, of: int, start: int = 0) -> list[Deposit]:
     return [Deposit(*deposit(number, of)) for number in range(start, start + count)]
 
 
-def history(
-    events: int, accounts: int, start: int = 0
-) -> Iterator[tuple[str, int, str, bytes]]:
+def history(events: int, accounts: int, start: int = 0) -> Iterator[tuple[str, int, str, bytes]]:
     """A log as every side keeps it: stream, version, type and payload of each event."""
     for number in range(start, events):
         turn, place = divmod(number, accounts)

@@ -5,7 +5,7 @@ The peer is ``import eventsourcing.application``, which an application needs at 
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from benchmarks.harness import (
@@ -24,7 +24,7 @@ from benchmarks.harness import (
 
 def _importing(statement: str) -> Side:
     @contextmanager
-    def side(work: Work) -> Iterator[Round]:
+    def side(work: Work) -> Generator[Round]:
         command = [sys.executable, "-c", statement]
         subprocess.run(command, check=True)  # so that everything is compiled
 

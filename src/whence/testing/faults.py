@@ -16,7 +16,17 @@ import msgspec
 
 from whence.envelope import NewEvent, Recorded
 from whence.errors import Conflict, Unknown
-from whence.store import ALL, Appended, Commit, EventQuery, EventStore, Item, Outcome, Page
+from whence.store import (
+    ALL,
+    MOST_CONFLICTING,
+    Appended,
+    Commit,
+    EventQuery,
+    EventStore,
+    Item,
+    Outcome,
+    Page,
+)
 from whence.testing.conformance import (
     Appending,
     Boundaries,
@@ -185,20 +195,24 @@ class ChecksTooEarly(Faulty):
 
     async def _conflict(self, commit: Commit) -> Conflict | None:
         actual = dict.fromkeys(commit.expected, 0)
+        between: list[Recorded] = []
         found: list[Recorded] = []
         async for page in self._right.read(ALL):
             for event in page.events:
                 if event.stream in actual:
                     actual[event.stream] = event.version
+                    between += [event] * (event.version > commit.expected[event.stream])
                 if (
                     commit.unless
                     and event.position > commit.after
                     and commit.unless.matches(event)
                 ):
                     found.append(event)
-        if actual != dict(commit.expected):
-            return Conflict(commit.expected, actual)
-        return Conflict({}, {}, found) if found else None
+        moved = {s: v for s, v in actual.items() if v != commit.expected[s]}
+        if moved:
+            expected = {stream: commit.expected[stream] for stream in moved}
+            return Conflict(expected, moved, between[:MOST_CONFLICTING])
+        return Conflict({}, {}, found[:MOST_CONFLICTING]) if found else None
 
 
 class ChecksQueriesTooEarly(ChecksTooEarly):

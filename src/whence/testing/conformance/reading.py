@@ -233,6 +233,7 @@ class Selecting(Suite):
             event("both", "", "x:1", "y:2"),
             event("more", "", "y:2", "z:3", "x:1"),
             event("one", "", "x:1"),
+            event("other", "", "y:2"),
             event("none"),
         )
         assert await types(store.read(matching(tags=["x:1", "y:2"]))) == ["both", "more"]
