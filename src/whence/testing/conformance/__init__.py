@@ -17,8 +17,11 @@ from whence.testing.conformance.appending import Appending, Idempotency, Neighbo
 from whence.testing.conformance.boundaries import Boundaries
 from whence.testing.conformance.conditions import ExpectedVersions, Unless
 from whence.testing.conformance.handles import Handles
+from whence.testing.conformance.hostile import HostileInput
+from whence.testing.conformance.paging import Paging
 from whence.testing.conformance.processes import NothingLost, NothingMissed, Processes
-from whence.testing.conformance.reading import HeadAndWaiting, HostileInput, Paging, Selecting
+from whence.testing.conformance.selecting import Selecting
+from whence.testing.conformance.waiting import HeadAndWaiting
 from whence.testing.conformance.words import OpenStore, Suite
 
 __all__ = [

@@ -9,7 +9,10 @@ import pytest_asyncio
 
 from whence.envelope import NewEvent, Recorded
 from whence.errors import Conflict
-from whence.store import Appended, Commit, EventQuery, EventStore, Outcome, Page
+from whence.store import PAGE_EVENTS, Appended, Commit, EventQuery, EventStore, Outcome, Page
+
+MANY = 2 * PAGE_EVENTS + 100
+"""Events that fill several pages."""
 
 OpenStore = Callable[[], AbstractAsyncContextManager[EventStore]]
 """Opens one more handle on the same data, in ``async with``."""
@@ -84,3 +87,10 @@ async def collect(pages: AsyncIterator[Page]) -> list[Recorded]:
 async def types(pages: AsyncIterator[Page]) -> list[str]:
     """Only what kind of events they are: most tests compare nothing else."""
     return [event.type for event in await collect(pages)]
+
+
+async def write_many(store: EventStore) -> None:
+    """As many events that are ``even``, in every respect, as are not."""
+    even = NewEvent("even", b"{}", "even", ("even:1", "both:1"))
+    odd = NewEvent("odd", b"{}", "odd", ("odd:1", "both:1"))
+    await store.append([commit(*[even, odd] * 50) for _ in range(MANY // 50)])
