@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from whence.backends import backend, given
 from whence.bus import (
@@ -91,7 +91,7 @@ class Running:
 
     def rows(self, model: type[ReadModel]) -> Rows[Any]:
         """The rows of ``model``. Raises `WiringError` if it is not in this application."""
-        source: Source[Any] = cast("Source[Any]", self._source(model))
+        source: Source[Any] = self._source(model).reader
         return Rows(source, self.subscription(model).reached)
 
     def subscription(self, model: type[ReadModel]) -> Subscription:
