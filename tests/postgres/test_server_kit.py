@@ -1,0 +1,171 @@
+"""The private PostgreSQL that tests start: real, durable, restartable, and gone afterwards."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from whence.testing import postgres as kit
+from whence.testing.postgres import PostgresServer, PrivatePostgres, installations
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PrivatePostgres]:
+    """One that these tests may stop."""
+    with PrivatePostgres(max_connections=20) as started:
+        yield started
+
+
+@pytest.fixture
+def database(server: PrivatePostgres) -> Iterator[str]:
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
+
+
+def ask(url: str, question: str) -> str:
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(question.encode()).fetchone()
+        return str(row[0]) if row else ""
+
+
+def remember(url: str, number: int) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create table if not exists numbers (number int)")
+        connection.execute("insert into numbers values (%s)", (number,))
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs; one whose end nobody has asked for yet (a zombie) does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_each_test_has_a_fresh_database(postgres: PostgresServer, postgres_url: str) -> None:
+    remember(postgres_url, 1)
+    other = postgres.create_database()
+    assert ask(other, "select to_regclass('numbers') is null") == "True"
+    postgres.drop_database(other)
+
+
+def test_a_database_can_be_a_copy_of_another(server: PrivatePostgres, database: str) -> None:
+    remember(database, 7)
+    copy = server.create_database(template=database.rpartition("/")[2])
+    assert ask(copy, "select number from numbers") == "7"
+    server.drop_database(copy)
+
+
+def test_a_database_is_dropped_under_its_users(server: PrivatePostgres) -> None:
+    url = server.create_database()
+    with psycopg.connect(url) as connection:
+        server.drop_database(url)
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("select 1")
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(url)
+
+
+def test_the_newest_installation_is_taken(server: PrivatePostgres) -> None:
+    found = installations()
+    assert found == sorted(found, reverse=True)
+    assert server.installation == found[0]
+    assert int(ask(server.url(), "show server_version_num")) // 10000 == found[0].version
+
+
+def test_durability_is_as_in_production(server: PrivatePostgres) -> None:
+    kept = [ask(server.url(), f"show {name}") for name in ("fsync", "synchronous_commit")]
+    assert kept == ["on", "on"]
+
+
+def test_it_is_not_run_by_root(server: PrivatePostgres) -> None:
+    assert server.pid is not None
+    assert server.data.stat().st_uid != 0
+    assert Path(f"/proc/{server.pid}").stat().st_uid == server.data.stat().st_uid
+
+
+def test_a_wrong_password_is_refused(server: PrivatePostgres) -> None:
+    host = server.url().rpartition("@")[2]
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(f"postgresql://postgres:wrong@{host}")
+
+
+def test_what_was_committed_survives_a_kill(server: PrivatePostgres, database: str) -> None:
+    remember(database, 42)
+    killed = server.pid
+    with psycopg.connect(database) as connection:
+        backend = connection.info.backend_pid
+        server.kill()
+        assert server.pid is None
+        assert killed is not None
+        assert not is_alive(killed)
+        assert not is_alive(backend)
+    server.start()
+    assert ask(database, "select number from numbers") == "42"
+
+
+def test_a_restart_throws_clients_out_and_keeps_the_port(
+    server: PrivatePostgres, database: str
+) -> None:
+    with psycopg.connect(database) as connection:
+        server.restart()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("select 1")
+    assert ask(database, "select 1") == "1"
+
+
+def test_settings_count_from_the_next_start(server: PrivatePostgres) -> None:
+    server.settings["max_connections"] = 15
+    server.restart("immediate")
+    assert ask(server.url(), "show max_connections") == "15"
+
+
+def test_a_file_can_be_put_into_the_cluster(server: PrivatePostgres) -> None:
+    server.write("../extra.conf", "work_mem = '3MB'\n")
+    server.settings["config_file"] = server.data / "postgresql.conf"
+    server.write("postgresql.conf", "include '../extra.conf'\n")
+    server.restart()
+    assert ask(server.url(), "show work_mem") == "3MB"
+
+
+def test_a_server_that_cannot_start_says_why() -> None:
+    server = PrivatePostgres(shared_buffers="many")
+    with pytest.raises(RuntimeError, match='invalid value for parameter "shared_buffers"'), server:
+        pass
+    assert not server.data.exists()
+    assert server.pid is None
+
+
+def test_nothing_is_left_of_it() -> None:
+    with PrivatePostgres() as server:
+        pid = server.pid
+    assert pid is not None
+    assert not is_alive(pid)
+    assert not server.data.parent.exists()
+
+
+def test_a_server_that_is_down_cannot_be_stopped(server: PrivatePostgres) -> None:
+    server.stop()
+    with pytest.raises(RuntimeError, match="not running"):
+        server.kill()
+    server.start()
+
+
+def test_without_an_installation_it_says_how_to_get_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(kit, "_USUAL_PLACES", ())
+    with pytest.raises(RuntimeError, match="apt-get install postgresql"):
+        PrivatePostgres()
+
+
+def test_another_server_can_be_used(server: PrivatePostgres) -> None:
+    other = PostgresServer(server.url() + "?connect_timeout=5")
+    url = other.create_database()
+    assert url.endswith("?connect_timeout=5")
+    assert ask(url, "select current_database()") in url
+    other.drop_database(url)
