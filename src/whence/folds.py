@@ -4,7 +4,7 @@ A page of the log is folded in two steps: `Fold.read` decodes what concerns the 
 the keys, so that the rows can be fetched at once; `Fold.apply` then changes the rows.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 from types import GenericAlias
@@ -16,7 +16,7 @@ from whence.codec import Codec, Decode, Form, undecodable, unknown_type
 from whence.envelope import Recorded
 from whence.errors import HandlerFailed, WhenceError, WiringError
 from whence.handlers import Handler, Key
-from whence.readmodels import ReadModel, ReadModelSpec, key_finder
+from whence.readmodels import ReadModel, ReadModelSpec, key_finder, text_of
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -26,6 +26,12 @@ Evolve = Callable[[Any, Any], None]
 Step = tuple[Recorded, Any, Evolve | None, Sequence[Any], Any]
 """An event as recorded and as an object, who folds it (None: nobody, it only counts), the keys
 of its rows, and the key of the row that stands for its stream. A plain tuple: they are many."""
+
+
+Skipped = Container[tuple[str, int]]
+"""Events that somebody has decided to leave out: the text of a key, and a position."""
+NOTHING: Skipped = frozenset[tuple[str, int]]()
+"""All events count."""
 
 
 class Stuck(Exception):
@@ -91,6 +97,17 @@ class Fold(Generic[R]):
             if own is not None and own not in keys:
                 steps.append((recorded, None, None, (own,), own))
         return steps
+
+    def touching(
+        self, events: Iterable[Recorded], key: Any, skipped: Skipped = NOTHING
+    ) -> list[Step]:
+        """Like `read`, but only what touches the row of ``key``."""
+        text = text_of(key)
+        return [
+            (recorded, event, evolve, (key,), own)
+            for recorded, event, evolve, keys, own in self.read(self.concerning(events))
+            if key in keys and (text, recorded.position) not in skipped
+        ]
 
     def apply(self, steps: Iterable[Step], rows: Rows[R]) -> dict[Any, int]:
         """Fold ``steps`` into ``rows``; return the changed keys and the position of each.

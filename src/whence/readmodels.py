@@ -16,7 +16,7 @@ The first field is the key. Everything else needs a value before anything has ha
 
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -52,6 +52,10 @@ R = TypeVar("R", bound="ReadModel")
 
 SCALARS = (str, int, float, bool, bytes, datetime, date, Decimal, UUID)
 """What has a column type of its own. Everything else is kept as JSON text."""
+
+Kind = Literal["catch-up", "live"]
+"""``catch-up``: rows are kept in a table that follows the log. ``live``: there is no table, each
+question folds the log."""
 
 _OWN = ("version", "whence_position")
 
@@ -96,6 +100,10 @@ class ReadModelSpec(Generic[R]):
     follows: frozenset[str] = frozenset()
     """Categories of streams whose id is the key: the row's version is that stream's version,
     whatever the type of its latest event."""
+    homes: Mapping[type, frozenset[str]] = field(default_factory=dict[type, frozenset[str]])
+    """Events that are nowhere but in the streams of these categories whose id is the key. See
+    `whence.tracing.homes_of`."""
+    kind: Kind = "catch-up"
 
     @property
     def where(self) -> str:
@@ -145,11 +153,12 @@ class ReadModelType(msgspec.StructMeta):
         *,
         key: str = "",
         name: str = "",
+        kind: Kind = "catch-up",
         kw_only: bool = False,
     ) -> "ReadModelType":
         cls = super().__new__(mcls, class_name, bases, body, kw_only=kw_only)
         if any("__notes__" in base.__dict__ for base in cls.__mro__):
-            cls.__model__ = _spec(cls, key, name or snake_case(class_name))
+            cls.__model__ = _spec(cls, key, name or snake_case(class_name), kind)
         return cls
 
 
@@ -157,7 +166,8 @@ class ReadModel(msgspec.Struct, metaclass=ReadModelType, kw_only=True):
     """One row per key, folded from events; also the DTO that queries answer with.
 
     ``class Balance(ReadModel, key="account_id", name="balances")`` names the key, if it is not
-    the first field, and the table, if it is not called like the class.
+    the first field, and the table, if it is not called like the class. ``kind="live"`` keeps no
+    table: each question folds the log.
     """
 
     __model__: ClassVar[ReadModelSpec[Any]]
@@ -199,7 +209,15 @@ def key_finder(spec: ReadModelSpec[Any], handler: Handler) -> Key:
     return attrgetter(key)
 
 
-def _spec(cls: Any, key: str, name: str) -> ReadModelSpec[Any]:
+def text_of(key: object) -> str:
+    """A key as it stands in the names of streams and in tags."""
+    return str(key.value if isinstance(key, Enum) else key)
+
+
+def _spec(cls: Any, key: str, name: str, kind: Kind) -> ReadModelSpec[Any]:
+    if kind not in get_args(Kind):
+        kinds = " or ".join(f"kind={one!r}" for one in get_args(Kind))
+        raise WiringError(f"{place(cls)}: there is no kind {kind!r}: say {kinds}")
     fields: tuple[str, ...] = tuple(f for f in cls.__struct_fields__ if f != "version")
     for taken in {*_OWN, "delete"} & set(get_annotations(cls)):
         raise WiringError(f"{place(cls)}: {taken!r} is whence's own; call yours otherwise")
@@ -210,7 +228,8 @@ def _spec(cls: Any, key: str, name: str) -> ReadModelSpec[Any]:
     _check_defaults(cls, key)
     hints = _annotations(cls)
     columns = tuple(_column(cls, field, hints[field]) for field in fields)
-    spec = ReadModelSpec(cls, name, key, columns, collect(cls, "evolve", "event"))
+    evolvers = collect(cls, "evolve", "event")
+    spec = ReadModelSpec(cls, name, key, columns, evolvers, kind=kind)
     if spec.key_column.scalar is None or spec.key_column.nullable:
         raise WiringError(f"{spec.where}: the key {key!r} must be text, a number or the like")
     for handler in spec.evolvers.values():
@@ -222,11 +241,11 @@ def _check_defaults(cls: Any, key: str) -> None:
     defaults: tuple[Any, ...] = cls.__struct_defaults__
     fields: tuple[str, ...] = cls.__struct_fields__
     given = dict(zip(fields[len(fields) - len(defaults) :], defaults, strict=True))
-    for field in fields:
-        if field != key and given.get(field, msgspec.NODEFAULT) is msgspec.NODEFAULT:
+    for name in fields:
+        if name != key and given.get(name, msgspec.NODEFAULT) is msgspec.NODEFAULT:
             raise WiringError(
-                f"{place(cls)}: {field!r} needs a value before anything has happened:"
-                f" `{field}: ... = ...` (the key of its rows is {key!r})"
+                f"{place(cls)}: {name!r} needs a value before anything has happened:"
+                f" `{name}: ... = ...` (the key of its rows is {key!r})"
             )
 
 
@@ -244,8 +263,8 @@ def _annotations(cls: type) -> dict[str, Any]:
 
 
 def _column(cls: type, name: str, hint: Any) -> Column:
-    plain, marks, nullable = _stripped(hint)
-    scalar = _scalar(plain)
+    plain, marks, nullable = stripped(hint)
+    scalar = scalar_of(plain)
     if scalar is None:
         try:
             msgspec.json.Decoder(plain, dec_hook=from_plain)
@@ -254,7 +273,7 @@ def _column(cls: type, name: str, hint: Any) -> Column:
     return Column(name, plain, scalar, nullable, any(isinstance(mark, Index) for mark in marks))
 
 
-def _stripped(hint: Any) -> tuple[Any, list[Any], bool]:
+def stripped(hint: Any) -> tuple[Any, list[Any], bool]:
     """``hint`` without what stands around it: its marks, and whether None is allowed."""
     marks: list[Any] = []
     nullable = False
@@ -271,7 +290,8 @@ def _stripped(hint: Any) -> tuple[Any, list[Any], bool]:
             return hint, marks, nullable
 
 
-def _scalar(hint: Any) -> type[object] | None:
+def scalar_of(hint: Any) -> type[object] | None:
+    """One of `SCALARS`, or an Enum, if that is what ``hint`` allows; else None."""
     if get_origin(hint) is Literal:
         return _one_of(get_args(hint))
     if not isinstance(hint, type):

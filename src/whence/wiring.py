@@ -14,6 +14,7 @@ from whence.handlers import check_roles
 from whence.messages import place, spoken_in
 from whence.projections import Projection
 from whence.readmodels import ReadModel, ReadModelSpec, spec_of
+from whence.tracing import homes_of
 
 Part = type[Aggregate] | type[ReadModel] | type[Projection] | Decider[Any, Any, Any]
 
@@ -65,17 +66,13 @@ class Wiring:
 
     def specs(self) -> list[ReadModelSpec[Any]]:
         """What is known of the read models; one whose key is an aggregate's id follows it."""
-        return [
-            replace(
-                model.__model__,
-                follows=frozenset(
-                    behaviour.name
-                    for behaviour in self.behaviours.values()
-                    if behaviour.id_field == model.__model__.key
-                ),
-            )
-            for model in self.models
-        ]
+        return [self._spec(model.__model__) for model in self.models]
+
+    def _spec(self, spec: ReadModelSpec[Any]) -> ReadModelSpec[Any]:
+        behaviours = self.behaviours.values()
+        follows = frozenset(one.name for one in behaviours if one.id_field == spec.key)
+        homes = homes_of(spec, behaviours, self.decisions)
+        return replace(spec, follows=follows, homes=homes)
 
     def decide(self, decision: Decision) -> None:
         """Take in a decision, and the events that it looks at."""
