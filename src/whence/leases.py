@@ -7,8 +7,10 @@ was asleep, cut off or too slow writes nothing.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+from zlib import crc32
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -70,3 +72,67 @@ class Everything:
 
     def fence(self, connection: "Connection", name: str, epochs: Epochs) -> None:
         """See `Ownership.fence`: what is moved by compare and set needs nothing more here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One slice of a projection, and who works on it."""
+
+    slice: int
+    owner: str | None
+    """The id of a worker; None: it is free."""
+    epoch: int
+    """How often it has changed hands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What a worker does to come to its fair share of a projection."""
+
+    share: int
+    """How many slices it shall have."""
+    keep: Sequence[Lease]
+    take: Sequence[Lease] = ()
+    give_back: Sequence[Lease] = ()
+
+
+def share(name: str, slices: int, worker: str, workers: Collection[str]) -> int:
+    """How many slices of the projection ``name`` are ``worker``'s, one of the live ``workers``.
+
+    All have the same number, but for those that do not divide: these go to the workers that a
+    hash of both names puts first, so that over many projections nobody has more than the others.
+    """
+    least, more = divmod(slices, len(workers))
+    ranked = sorted(workers, key=lambda one: _rank(name, one))
+    return least + (ranked.index(worker) < more)
+
+
+def moves(name: str, leases: Sequence[Lease], worker: str, workers: Collection[str]) -> Moves:
+    """What ``worker`` has to do for its fair share of ``leases``, all those of one projection.
+
+    What belongs to nobody of the live ``workers`` is free. Nothing is taken from the living:
+    they give back what they have too much as soon as they see that somebody has come.
+    """
+    fair = share(name, len(leases), worker, workers)
+    own = [lease for lease in leases if lease.owner == worker]
+    if len(own) >= fair:
+        return Moves(fair, own[:fair], give_back=own[fair:])
+    free = [lease for lease in leases if lease.owner not in workers]
+    # Those who look at the same moment should reach for different ones.
+    start = _rank(name, worker)[0] % max(len(free), 1)
+    return Moves(fair, own, take=[*free[start:], *free[:start]][: fair - len(own)])
+
+
+def spans(slices: Iterable[int]) -> str:
+    """Slices as people write them: 0-3, 8, 10-11."""
+    found: list[list[int]] = []
+    for number in sorted(slices):
+        if found and found[-1][-1] == number - 1:
+            found[-1][1:] = [number]
+        else:
+            found.append([number])
+    return ", ".join("-".join(map(str, span)) for span in found) or "none"
+
+
+def _rank(name: str, worker: str) -> tuple[int, str]:
+    return crc32(f"{name} {worker}".encode()), worker
