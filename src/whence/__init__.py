@@ -15,8 +15,9 @@ from whence.bus import Receipt
 from whence.decider import Decider
 from whence.decisions import DecisionModel
 from whence.errors import Behind, Conflict, Forbidden, Invalid, Rejected, Stale, WhenceError
-from whence.handlers import decide, evolve
+from whence.handlers import decide, evolve, project
 from whence.messages import Tag, command, event, query
+from whence.projections import Projection
 from whence.readmodels import Index, ReadModel
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Forbidden",
     "Index",
     "Invalid",
+    "Projection",
     "ReadModel",
     "Receipt",
     "Rejected",
@@ -39,5 +41,6 @@ __all__ = [
     "decide",
     "event",
     "evolve",
+    "project",
     "query",
 ]

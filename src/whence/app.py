@@ -4,7 +4,7 @@ An `App` is a declaration; what it needs while it is open is a `Running`.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from importlib import import_module
 from types import TracebackType
@@ -55,6 +55,8 @@ class App(Verbs):
         self.projecting = projecting
         self.authorize = authorize
         self._store, self._read = store, read
+        self._databases: Mapping[str, str] = {}
+        self._own_databases = True
         self._steps: list[tuple[Step, str | None, str | None]] = []
         self._running: Running | None = None
         self.sync = SyncApp(name, self, self)
@@ -100,17 +102,30 @@ class App(Verbs):
         read: str | None = None,
         clock: Clock | None = None,
         projecting: bool | None = None,
+        databases: Mapping[str, str] | None = None,
     ) -> "App":
-        """The same application on another store, read database or clock, as for a test."""
+        """The same application on another store, read database or clock, as for a test.
+
+        ``databases`` maps the URLs that classes of projections name to others. On another store
+        what it does not map is the read database: the classes' own hold what is of this store.
+        """
         other = copy(self)
         other.wiring, other._steps = self.wiring.copy(), [*self._steps]
         other._store = self._store if store is None else store
         other._read = read if read is not None or store is not None else self._read
+        other._databases = self._databases if databases is None else databases
+        other._own_databases = self._own_databases and store is None
         other.clock = clock or self.clock
         other.projecting = self.projecting if projecting is None else projecting
         other._running = None
         other.sync = SyncApp(self.name, other, other)
         return other
+
+    def _elsewhere(self, url: str | None) -> str | None:
+        """Where a projection writes to whose class names ``url``; None: to the read database."""
+        if url is None:
+            return None
+        return self._databases.get(url, url if self._own_databases else None)
 
     def settings(self) -> dict[str, Setting]:
         """Every setting that holds for this application, and where it came from.
@@ -139,6 +154,7 @@ class App(Verbs):
             self._steps,
             self.cached,
             self.projecting,
+            self._elsewhere,
             self,
         )
         await running.start()

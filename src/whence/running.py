@@ -1,6 +1,6 @@
 """What an application needs while it is open: its store, its bus, its subscriptions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ from whence.wiring import Wiring
 if TYPE_CHECKING:
     from whence.backends.sql import SqlReadModel
 
+Elsewhere = Callable[[str | None], str | None]
+"""The URL of the database that a projection writes to, for the one that its class names."""
 Placed = tuple[Step, str | None, str | None]
 """A step of the user's, and the step that it stands before or after."""
 
@@ -50,6 +52,7 @@ class Running:
         steps: Sequence[Placed],
         cached: int,
         projecting: bool,
+        elsewhere: Elsewhere,
         app: object,
     ) -> None:
         self.backend = backend(store) if isinstance(store, str) else given(store)
@@ -64,7 +67,7 @@ class Running:
         self._route(wiring)
         wiring.check(self.bus.handled)
         self.bus.start()
-        self._open_read_side(wiring, read_url)
+        self._open_read_side(wiring, read_url or self.backend.read_url, elsewhere)
         self.queries = Queries(wiring.queries, app)
         for answer in wiring.answers:
             self.queries.register(answer)
@@ -74,7 +77,8 @@ class Running:
         """Open the store and start delivering; all of it, or nothing."""
         try:
             await self.backend.open()
-            await self.database.open()
+            for database in self.databases.values():
+                await database.open()
             if self._projecting:
                 await self.subscriptions.start()
         except BaseException:
@@ -85,7 +89,8 @@ class Running:
         """Finish what is under way, stop delivering, and let go of the store, whatever fails."""
         async with AsyncExitStack() as last:
             last.push_async_callback(self.backend.close)
-            last.push_async_callback(self.database.close)
+            for database in self.databases.values():
+                last.push_async_callback(database.close)
             last.push_async_callback(self.subscriptions.stop)
             last.push_async_callback(self.repository.close)
 
@@ -104,17 +109,24 @@ class Running:
             raise WiringError(f"{place(model)} is not in this application: pass it to App")
         return source
 
-    def _open_read_side(self, wiring: Wiring, read_url: str | None) -> None:
+    def _open_read_side(self, wiring: Wiring, read_url: str, elsewhere: Elsewhere) -> None:
         # SQLAlchemy is imported when it is needed, not by `import whence`.
-        from whence.backends.sql import ReadDatabase, SqlReadModel
+        from whence.backends.sql import ReadDatabase, SqlProjection, SqlReadModel
 
-        self.database = ReadDatabase(read_url or self.backend.read_url)
+        self.database = ReadDatabase(read_url)
+        self.databases = {read_url: self.database}
         self.subscriptions = Subscriptions(self.store)
         self._sources = dict[type[ReadModel], SqlReadModel[Any]]()
         for spec in wiring.specs():
             source = SqlReadModel(spec, self.database, wiring.events)
             self._sources[spec.cls] = source
             self.subscriptions.add(source)
+        for projection in (part.__projection__ for part in wiring.projections):
+            url = elsewhere(projection.database) or read_url
+            if url not in self.databases:
+                self.databases[url] = ReadDatabase(url)
+            follower = SqlProjection(projection, self.databases[url], wiring.events)
+            self.subscriptions.add(follower)
 
     def _pipeline(self, authorize: Authorize | None, steps: Sequence[Placed]) -> Pipeline:
         pipeline = Pipeline(

@@ -12,10 +12,12 @@ from whence.decisions import Decision, decided_anywhere, folded_by, selecting
 from whence.errors import WiringError
 from whence.handlers import check_roles
 from whence.messages import place, spoken_in
-from whence.projections import Projection
+from whence.projections import Projection, ProjectionSpec, projection_of
 from whence.readmodels import ReadModel, ReadModelSpec, spec_of
 from whence.tracing import homes_of
 
+Keeper = type[ReadModel] | type[Projection]
+"""What keeps something of the events, under a name of its own."""
 Part = type[Aggregate] | type[ReadModel] | type[Projection] | Decider[Any, Any, Any]
 
 
@@ -53,7 +55,7 @@ class Wiring:
         elif issubclass(part, ReadModel):
             self._add_model(part, spec_of(part))
         else:
-            self.projections.append(part)
+            self._add_projection(part, projection_of(part))
 
     def behaviour(self, part: type[Aggregate] | Decider[Any, Any, Any] | str) -> Behaviour[Any]:
         """The behaviour of an aggregate class, a decider, or a category by its name."""
@@ -89,15 +91,32 @@ class Wiring:
 
     def _add_model(self, model: type[ReadModel], spec: ReadModelSpec[Any]) -> None:
         check_roles(model, "evolve", keyed=True)
-        for other in self.models:
-            if other.__model__.name == spec.name:
-                raise WiringError(
-                    f"{place(other)} and {place(model)} both keep their rows under the name"
-                    f' {spec.name!r}. Give one another: class ...(ReadModel, name="...")'
-                )
+        self._check_free(model)
         self.models.append(model)
         for event in spec.evolvers:
             self.events.form(event)
+
+    def _add_projection(self, part: type[Projection], spec: ProjectionSpec) -> None:
+        check_roles(part, "project")
+        self._check_free(part)
+        self.projections.append(part)
+        for event in spec.handlers:
+            self.events.form(event)
+
+    def _check_free(self, part: Keeper) -> None:
+        """Nobody else has its name or a table of it: a rebuild of one would empty the other's."""
+        mine, others = set(_kept(part)), list[Keeper]([*self.models, *self.projections])
+        for other in others:
+            if _name(other) == _name(part):
+                raise WiringError(
+                    f"{place(other)} and {place(part)} are both called {_name(part)!r}."
+                    f' Give one another name: class ...({_kind(part)}, name="...")'
+                )
+            for _, table in sorted(mine.intersection(_kept(other)), key=str):
+                raise WiringError(
+                    f"{place(other)} and {place(part)} both keep what they know in the table"
+                    f" {table!r}, and a rebuild of one would empty it. Give each its own"
+                )
 
     def _add_behaviour(self, part: object, behaviour: Behaviour[Any]) -> None:
         for other in self.behaviours.values():
@@ -167,3 +186,19 @@ def _is_part(given: object) -> bool:
     """Whatever the annotations say, people pass instances, functions and more."""
     kinds = (Aggregate, ReadModel, Projection)
     return isinstance(given, Decider) or (isinstance(given, type) and issubclass(given, kinds))
+
+
+def _kind(part: Keeper) -> str:
+    return "ReadModel" if issubclass(part, ReadModel) else "Projection"
+
+
+def _name(part: Keeper) -> str:
+    return part.__model__.name if issubclass(part, ReadModel) else part.__projection__.name
+
+
+def _kept(part: Keeper) -> Iterable[tuple[str | None, str]]:
+    """Its tables, each with the database that it is in."""
+    if issubclass(part, ReadModel):
+        return [(None, part.__model__.name)]
+    spec = part.__projection__
+    return [(spec.database, str(table)) for table in spec.tables]

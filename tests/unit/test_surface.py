@@ -26,7 +26,7 @@ def test_the_words_are_those_of_the_quickstart_and_their_errors() -> None:
     assert set(whence.__all__) == {
         *("event", "command", "query", "Tag"),
         *("Aggregate", "Decider", "decide", "evolve"),
-        *("DecisionModel", "ReadModel", "Index"),
+        *("DecisionModel", "ReadModel", "Index", "Projection", "project"),
         *("App", "Receipt"),
         *("WhenceError", "Invalid", "Forbidden", "Rejected", "Conflict", "Stale", "Behind"),
     }

@@ -132,7 +132,7 @@ def test_two_read_models_under_one_name_are_refused() -> None:
 
     message = refused(Doors, Gates)
     assert message.startswith(f"Doors ({__file__}:")
-    assert "both keep their rows under the name 'doors'" in message
+    assert "are both called 'doors'" in message
 
 
 def test_two_events_under_one_name_are_refused_with_both_places() -> None:

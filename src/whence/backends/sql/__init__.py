@@ -2,5 +2,6 @@
 
 from whence.backends.sql.database import ReadDatabase
 from whence.backends.sql.models import SqlReadModel
+from whence.backends.sql.projections import SqlProjection
 
-__all__ = ["ReadDatabase", "SqlReadModel"]
+__all__ = ["ReadDatabase", "SqlProjection", "SqlReadModel"]

@@ -39,6 +39,8 @@ class ReadDatabase:
             self._url = make_url(url)
         except SQLAlchemyError as error:
             raise translated(error, url) from error
+        if self._url.drivername == "postgresql":
+            self._url = self._url.set(drivername="postgresql+psycopg")
         self.url = self._url.render_as_string(hide_password=True)
         self._sqlite = self._url.get_backend_name() == "sqlite"
         self.in_memory = self._sqlite and self._url.database in (None, "", ":memory:")
