@@ -6,6 +6,7 @@ from functools import partial
 
 from whence.errors import WiringError
 from whence.health import Finding
+from whence.migrations import Schema
 from whence.snapshots import Snapshots
 from whence.store import EventStore
 
@@ -34,6 +35,8 @@ class Backend:
     """Looks, while it is open, whether it is well; changes nothing."""
     exists: Callable[[], bool] = lambda: True
     """Whether there is anything to open: `open` would make it otherwise."""
+    schema: Schema | None = None
+    """Its tables, if it has any."""
 
 
 def backend(url: str) -> Backend:
@@ -63,6 +66,7 @@ def _memory(url: str) -> Backend:
 def _sqlite(url: str, path: str) -> Backend:
     from whence.backends.sqlite import SqliteSnapshots, SqliteStore
     from whence.backends.sqlite.health import examine
+    from whence.backends.sqlite.upgrading import SqliteSchema
 
     store = SqliteStore(path)
     beside = url.removesuffix(".db") + ".read.db"
@@ -75,4 +79,5 @@ def _sqlite(url: str, path: str) -> Backend:
         store.close,
         partial(examine, store),
         store.path.exists,
+        SqliteSchema(store.path),
     )

@@ -33,6 +33,7 @@ COMMANDS: tuple[tuple[str, str, Group], ...] = (
     ("rebuild", "whence.cli.projections:rebuild", RUN),
     ("worker", "whence.cli.worker:worker", RUN),
     ("doctor", "whence.cli.doctor:doctor", RUN),
+    ("db", "whence.cli.db:app", RUN),
     ("config", "whence.cli.config:config", RUN),
 )
 """Each command's name, where it is, and where the help lists it. Imported when it is used."""

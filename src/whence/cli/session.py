@@ -44,24 +44,30 @@ class Session:
         return app.using(store=self.store, read=self.read)
 
     @asynccontextmanager
-    async def open(self, *, projecting: bool = False, new: bool = False) -> AsyncGenerator[App]:
+    async def open(
+        self, app: App | None = None, *, projecting: bool = False, new: bool = False
+    ) -> AsyncGenerator[App]:
         """The application, open. ``new``: a store that is not there yet is made."""
-        app = self.load().using(projecting=projecting)
+        app = (app or self.load()).using(projecting=projecting)
         store = app.settings().get("store")
         if store is not None and not new:
             existing(store.value)
         async with app:
             yield app
 
-    @asynccontextmanager
-    async def events(self) -> AsyncGenerator[EventStore]:
-        """The store alone: no application is needed if a store is named."""
+    def store_url(self) -> str:
+        """Where the store is: no application is needed if a store is named."""
         chosen = self.settings()
         if self.store is None and "app" in chosen:
             chosen = self.load().settings()
         if "store" not in chosen:
             raise UsageError("which store? Say --store URL, or name an application with --app")
-        opened = existing(chosen["store"].value)
+        return chosen["store"].value
+
+    @asynccontextmanager
+    async def events(self) -> AsyncGenerator[EventStore]:
+        """The store alone, open."""
+        opened = existing(self.store_url())
         await opened.open()
         try:
             yield opened.store
