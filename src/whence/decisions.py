@@ -217,7 +217,10 @@ class _Part:
         choices: list[frozenset[str]] = [frozenset()]
         for name, tag in kind.__tags__.items():
             choices = [tags | {one} for tags in choices for one in tag.of(values[name])]
-        items = tuple(Item(words, tags) for tags in choices)
+        try:
+            items = tuple(Item(words, tags) for tags in choices)
+        except ValueError as error:  # a tag that no store could keep
+            raise Invalid(context.name, {", ".join(kind.__tags__): str(error)}) from error
         return _Part(kind(**values), items, kind.__evolvers__)
 
     def see(self, event: object, tags: Iterable[str], stream: str, version: int = 0) -> None:

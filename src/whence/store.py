@@ -26,6 +26,8 @@ MOST_CONFLICTING = 100
 """A `Conflict` lists no more events than this: the oldest of them."""
 MOST_CHARACTERS = 500
 """No stream, type, tag or commit id is longer than this."""
+LAST_POSITION = 2**63 - 1
+"""No position and no version is greater: it is what databases count up to."""
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 _EARLIEST = to_micros(datetime.min.replace(tzinfo=UTC))
@@ -36,6 +38,7 @@ _LATEST = to_micros(datetime.max.replace(tzinfo=UTC))
 class Item:
     """One way for an event to match: any of ``types``, all of ``tags``, in ``stream``,
     from ``commit_id``. What is left out does not matter, but something must be given.
+    Raises ValueError for names that no event can have.
     """
 
     types: frozenset[str] = frozenset()
@@ -46,6 +49,9 @@ class Item:
     def __post_init__(self) -> None:
         if not (self.types or self.tags or self.stream or self.commit_id):
             raise ValueError("an empty item would match everything: say ALL if you mean it")
+        names = [*self.types, *self.tags]
+        names += [name for name in (self.stream, self.commit_id) if name is not None]
+        check_names(names)
 
     def matches(self, event: Recorded) -> bool:
         """Whether ``event`` is one of these."""
@@ -107,7 +113,7 @@ class Commit(msgspec.Struct, frozen=True):
     event goes to only checks it. Streams that are not named are appended to as they are.
     ``unless`` names events that must not exist after the position ``after``.
     The condition is judged on the log before this commit.
-    Raises ValueError for names that not every database could keep.
+    Raises ValueError for names, numbers and data that not every database could keep.
     """
 
     id: str
@@ -122,10 +128,13 @@ class Commit(msgspec.Struct, frozen=True):
             raise ValueError("a commit holds at least one event")
         if "" in self.expected:
             raise ValueError("events without a stream have no version to expect")
+        check_numbers(self.after, *self.expected.values())
         names = [self.id, *self.expected]
         for event in self.events:
             if not _EARLIEST <= event.micros <= _LATEST:
                 raise ValueError(f"no date has {event.micros} microseconds since 1970")
+            if type(event.data) is not bytes or type(event.metadata) is not bytes:
+                raise ValueError(f"the data and the metadata of {event.type!r} are not bytes")
             names += (event.type, *event.tags)
             if event.stream:
                 names.append(event.stream)
@@ -135,15 +144,36 @@ class Commit(msgspec.Struct, frozen=True):
 def check_names(names: Sequence[str]) -> None:
     """Raise ValueError for what some database could not keep or find again."""
     everything = "".join(names)
-    everything.encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
+    try:
+        everything.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            "a stream, type, tag or commit id may not hold half a character (surrogates not allowed)"
+        ) from error
     if "" in names:
-        raise ValueError("a commit needs an id, an event a type, a tag at least one character")
+        raise ValueError(
+            "a commit needs an id, an event a type, a tag or a stream at least one character"
+        )
     if "\0" in everything:
         raise ValueError("a stream, type, tag or commit id may not hold a NUL character")
     if len(everything) > MOST_CHARACTERS and max(map(len, names)) > MOST_CHARACTERS:
         raise ValueError(
             f"a stream, type, tag or commit id has at most {MOST_CHARACTERS} characters"
         )
+
+
+def check_numbers(*numbers: int) -> None:
+    """Raise ValueError for what is no version and no position."""
+    for number in numbers:
+        if not 0 <= number <= LAST_POSITION:
+            raise ValueError(f"{number} is no version or position: those go from 0 to 2**63 - 1")
+
+
+def check_read(after: int, limit: int | None) -> None:
+    """Raise ValueError for what cannot be read. Every backend asks this first."""
+    check_numbers(after)
+    if limit is not None and limit < 1:
+        raise ValueError("a limit is at least 1")
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -195,6 +225,7 @@ class EventStore(Protocol):
         first, from the last event before ``after`` (0: from the end of the log). At most
         ``limit`` events in all, which is 1 or more. The last page says how far the log was
         scanned, even if it holds no event; to go on later, pass its ``scanned`` as ``after``.
+        Raises ValueError for numbers that mean nothing (`check_read`).
         """
         ...
 

@@ -8,7 +8,7 @@ from sqlite3 import Connection
 
 import pytest
 
-from whence.backends.sqlite import SqliteStore, appending, selecting
+from whence.backends.sqlite import SqliteStore, appending, batch, selecting
 from whence.backends.sqlite.selecting import Scan
 from whence.backends.sqlite.statements import SQL
 from whence.envelope import Recorded
@@ -68,7 +68,7 @@ def test_earlier_commits_of_the_batch_not_seen(
     def none(batch: object) -> list[Recorded]:
         return []
 
-    monkeypatch.setattr(f"{appending.__name__}._Batch._plans", none)
+    monkeypatch.setattr(f"{batch.__name__}.Batch._plans", none)
     assert caught.by(Unless)
 
 

@@ -18,6 +18,7 @@ from whence.store import (
     EventQuery,
     Outcome,
     Page,
+    check_read,
 )
 
 
@@ -42,7 +43,8 @@ class MemoryStore:
         with self._lock:
             outcomes = [self._store(commit) for commit in commits]
         for waiting in tuple(self._waiting):
-            waiting.get_loop().call_soon_threadsafe(_wake, waiting)
+            with suppress(RuntimeError):  # that loop has ended
+                waiting.get_loop().call_soon_threadsafe(_wake, waiting)
         return outcomes
 
     async def read(
@@ -54,11 +56,11 @@ class MemoryStore:
         limit: int | None = None,
     ) -> AsyncIterator[Page]:
         """See `EventStore.read`."""
-        if limit is not None and limit < 1:
-            raise ValueError("a limit is at least 1")
+        check_read(after, limit)
         while True:
             most = PAGE_EVENTS if limit is None else min(limit, PAGE_EVENTS)
-            page, finished = self._page(query, after, backwards, most)
+            with self._lock:  # no commit is seen half
+                page, finished = self._page(query, after, backwards, most)
             yield page
             limit = None if limit is None else limit - len(page.events)
             if finished or limit == 0:
@@ -67,7 +69,8 @@ class MemoryStore:
 
     async def head(self) -> int:
         """See `EventStore.head`."""
-        return len(self._log)
+        with self._lock:
+            return len(self._log)
 
     async def wait(self, after: int, timeout: float) -> None:
         """See `EventStore.wait`."""

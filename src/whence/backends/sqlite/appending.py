@@ -1,30 +1,20 @@
-"""Many commits in one transaction, each judged alone before anything is written.
-
-Every call of the driver lets go of the interpreter lock and must win it back, so a batch makes
-few calls, however large it is.
-"""
+"""The connection that writes: many commits in one transaction."""
 
 import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
-from functools import cache
-from typing import cast
-
-import msgspec
+from collections.abc import Callable, Sequence
 
 from whence.backends.sqlite import selecting
-from whence.backends.sqlite.selecting import Row
+from whence.backends.sqlite.batch import Batch, first_outcome
+from whence.backends.sqlite.file import File, Wal
+from whence.backends.sqlite.schema import check_version
 from whence.backends.sqlite.statements import SQL
-from whence.envelope import Recorded
-from whence.errors import Conflict
-from whence.store import MOST_CONFLICTING, Appended, Commit, EventQuery, Outcome
+from whence.store import Appended, Commit, Outcome
 
 _PATIENCE = 10  # seconds, for another process to finish writing
 _MOST_VERSIONS = 100_000
-_MOST_ROWS = 128  # in one insert; SQLite takes 32,766 values
-_encode_tags = msgspec.json.Encoder().encode
 
 
 class Busy(Exception):
@@ -32,10 +22,12 @@ class Busy(Exception):
 
 
 class Appender:
-    """Writes to a connection and remembers what it wrote, while nobody else writes."""
+    """Writes, and remembers what it wrote, while nobody else writes."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._connection = file.connect(writer=True)
+        self.wal = Wal(self._connection, file)
         self._seen = -1  # of other connections' changes
         self._head = 0
         self._versions: dict[str, int] = {}
@@ -45,43 +37,53 @@ class Appender:
         """Position of the last event, as far as this appender knows."""
         return self._head
 
+    @property
+    def stuck(self) -> bool:
+        """Whether a transaction could not even be rolled back."""
+        return self._connection.in_transaction
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
     def append(self, commits: Sequence[Commit], *, patient: bool = True) -> list[Outcome]:
         """Store them in one transaction. What the driver raises is for the caller to explain.
 
         Unless it is ``patient``, it raises `Busy` rather than wait for others.
         """
-        begin(self._connection, patient=patient)
+        self._begin(patient=patient)
         try:
             return self._transaction(commits, look_up=False)
         except sqlite3.IntegrityError:  # an id was there before; this is rare, so see which
-            begin(self._connection)
+            self._begin(patient=patient)
             return self._transaction(commits, look_up=True)
+
+    def execute(self, task: Callable[[sqlite3.Connection], object]) -> object:
+        """Do ``task`` in a transaction of its own."""
+        self._begin()
+        try:
+            answer = task(self._connection)
+            self._connection.execute("commit")
+        except BaseException:
+            self._roll_back()
+            raise
+        return answer
 
     def first_outcome(self, commit_id: str) -> Appended | None:
         """What became of ``commit_id`` when it was stored; None if it never was."""
-        found = self._connection.execute(SQL["commit"], (commit_id,)).fetchone()
-        if found is None:
-            return None
-        versions: dict[str, int] = {}
-        position = 0
-        for stream, version, at, commit in self._connection.execute(SQL["from"], found):
-            if commit != commit_id:
-                break
-            position = at
-            if stream:
-                versions[stream] = version
-        return Appended(position, versions, duplicate=True)
+        return first_outcome(self._connection, commit_id)
 
     def _transaction(self, commits: Sequence[Commit], *, look_up: bool) -> list[Outcome]:
         try:
             self._refresh(commits)
-            batch = _Batch(self, self._connection, self._head, self._versions)
+            batch = Batch(self._connection, self._head, self._versions)
             outcomes = [batch.judge(commit, look_up=look_up) for commit in commits]
             batch.insert()
             self._connection.execute("commit")
         except BaseException:
             self._seen = -1
-            roll_back(self._connection)
+            self._roll_back()
             raise
         self._head = batch.head
         return outcomes
@@ -90,6 +92,7 @@ class Appender:
         """Know the head, and the versions of all streams that ``commits`` name."""
         (seen,) = self._connection.execute(SQL["changes"]).fetchone()
         if seen != self._seen:
+            check_version(self._connection, self._file.path)  # a later whence may have been here
             self._versions.clear()
             self._head = selecting.head(self._connection)
             self._seen = seen
@@ -105,147 +108,30 @@ class Appender:
             values = (json.dumps(list(unknown)),)
             self._versions.update(self._connection.execute(SQL["versions"], values).fetchall())
 
+    def _begin(self, *, patient: bool = True) -> None:
+        """Take the write lock. Nobody can come between from here to the commit.
 
-def begin(connection: sqlite3.Connection, *, patient: bool = True) -> None:
-    """Take the write lock. Nobody can come between from here to the commit.
+        The waiting is done here, so that one who must not wait need not.
+        """
+        self._file.check()
+        self.wal.check()
+        until = time.monotonic() + _PATIENCE
+        pause = 0.001
+        while True:
+            try:
+                self._connection.execute(SQL["begin"])
+                return
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > until:
+                    raise
+                if not patient:
+                    raise Busy from error
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.02)
 
-    The waiting is done here, so that one who must not wait need not.
-    """
-    until = time.monotonic() + _PATIENCE
-    pause = 0.001
-    while True:
-        try:
-            connection.execute(SQL["begin"])
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            if not patient:
-                raise Busy from error
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.02)
-
-
-def roll_back(connection: sqlite3.Connection) -> None:
-    """After a failure. If even this fails, the connection stays in its transaction."""
-    if connection.in_transaction:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("rollback")
-
-
-class _Batch:
-    """The commits of one transaction: later ones see earlier ones."""
-
-    def __init__(
-        self,
-        appender: Appender,
-        connection: sqlite3.Connection,
-        head: int,
-        versions: dict[str, int],
-    ) -> None:
-        self.head = head
-        self._appender = appender
-        self._connection = connection
-        self._base = head
-        self._versions = versions
-        self._stored: dict[str, Appended] = {}
-        self._values: list[object] = []  # the columns of one row after another
-        self._planned: list[Recorded] = []  # the rows as events, made when somebody asks
-        self._tags: list[object] = []
-
-    def judge(self, commit: Commit, *, look_up: bool) -> Outcome:
-        """Plan ``commit``, or say why not."""
-        if first := self._stored.get(commit.id):
-            return Appended(first.position, first.versions, duplicate=True)
-        if look_up and (earlier := self._appender.first_outcome(commit.id)):
-            return earlier
-        conflict = None
-        versions = self._versions
-        for stream, version in commit.expected.items():
-            if versions[stream] != version:
-                conflict = self._moved(commit)
-                break
-        if conflict is None and commit.unless is not None:
-            conflict = self._matched(commit.unless, commit.after)
-        if conflict is None:
-            return self._plan(commit)
-        return self._appender.first_outcome(commit.id) or conflict
-
-    def insert(self) -> None:
-        """Write all that was planned."""
-        _insert(self._connection, _INTO_EVENTS, 10, self._values)
-        _insert(self._connection, _INTO_TAGS, 2, self._tags)
-
-    def _plan(self, commit: Commit) -> Appended:
-        written: dict[str, int] = {}
-        position, versions = self.head, self._versions
-        for ordinal, event in enumerate(commit.events):
-            position += 1
-            stream, version, tags = event.stream, 0, None
-            if stream:
-                written[stream] = versions[stream] = version = versions[stream] + 1
-            if event.tags:
-                tags = _encode_tags(event.tags).decode()
-                for tag in event.tags:
-                    self._tags += (tag, position)
-            self._values += (
-                position, stream, version, event.type, event.data, tags,
-                event.metadata, event.micros, commit.id, ordinal,
-            )  # fmt: skip
-        self.head = position
-        self._stored[commit.id] = appended = Appended(position, written)
-        return appended
-
-    def _moved(self, commit: Commit) -> Conflict:
-        """The conflict with all streams that are not where ``commit`` expects them."""
-        moved = {s: self._versions[s] for s in commit.expected}
-        moved = {s: version for s, version in moved.items() if version != commit.expected[s]}
-        expected = {stream: commit.expected[stream] for stream in moved}
-        events: list[Recorded] = []
-        for stream, seen in expected.items():
-            events += selecting.stream_after(self._connection, stream, seen, MOST_CONFLICTING)
-            events += [e for e in self._plans() if e.stream == stream and e.version > seen]
-        events.sort(key=lambda event: event.position)
-        return Conflict(expected, moved, events[:MOST_CONFLICTING])
-
-    def _matched(self, query: EventQuery, after: int) -> Conflict | None:
-        """The conflict with what matches ``query`` after ``after``, if anything does."""
-        found: list[Recorded] = []
-        if after < self._base:
-            found = selecting.first_matches(self._connection, query, after, MOST_CONFLICTING)
-        if len(found) < MOST_CONFLICTING:
-            found += [e for e in self._plans() if e.position > after and query.matches(e)]
-        return Conflict({}, {}, found[:MOST_CONFLICTING]) if found else None
-
-    def _plans(self) -> list[Recorded]:
-        new = range(10 * len(self._planned), len(self._values), 10)
-        rows = cast("list[Row]", [self._values[start : start + 10] for start in new])
-        self._planned += selecting.recorded(rows)
-        return self._planned
-
-
-_INTO_EVENTS = (
-    "insert into events"
-    " (position, stream, version, type, data, tags, metadata, micros, commit_id, ordinal)"
-)
-_INTO_TAGS = "insert or ignore into tags (tag, position)"
-
-
-def _insert(
-    connection: sqlite3.Connection, into: str, width: int, values: Sequence[object]
-) -> None:
-    """In statements of a few sizes, so that each is prepared once."""
-    done = 0
-    while left := len(values) // width - done:
-        size = min(_MOST_ROWS, 1 << (left.bit_length() - 1))
-        piece = (
-            values if size == left and not done else values[done * width : (done + size) * width]
-        )
-        connection.execute(_statement(into, width, size), piece)
-        done += size
-
-
-@cache
-def _statement(into: str, width: int, rows: int) -> str:
-    row = f"({', '.join('?' * width)})"
-    return f"{into} values {', '.join([row] * rows)}"
+    def _roll_back(self) -> None:
+        """After a failure. If even this fails, the connection stays in its transaction."""
+        if self._connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("rollback")

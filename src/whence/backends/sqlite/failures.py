@@ -5,6 +5,9 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import msgspec
+
+from whence.backends.sqlite.file import wal_of
 from whence.errors import (
     DamagedStore,
     ForeignStore,
@@ -18,9 +21,29 @@ _ROOM_TO_GO_ON = 1_000_000
 """Bytes. With less than this left, a failed write is put down to the lack of room."""
 
 
+MISTAKES = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError, OverflowError)
+"""What the driver says of values that no SQLite file could keep."""
+
+
+def explained(error: Exception, path: Path) -> Exception:
+    """What to raise in place of ``error``, which is its cause; others are left as they are."""
+    found: Exception
+    if isinstance(error, MISTAKES):
+        found = ValueError(f"SQLite cannot keep this: {error}")
+    elif isinstance(error, sqlite3.Error):
+        found = translated(error, path)
+    elif isinstance(error, msgspec.DecodeError):
+        found = damaged(path, error)
+    else:
+        return error
+    found.__cause__ = error
+    return found
+
+
 def translated(error: sqlite3.Error, path: Path) -> StoreError:
     """The `StoreError` for ``error``, naming the file and what to do. To be raised from it."""
-    kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    # An error without a code is the driver's own: what is in the file is no text.
+    kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     if kind == sqlite3.SQLITE_FULL or (kind == sqlite3.SQLITE_IOERR and _no_room(path)):
         return StoreFull(f"There is no room to write to {path}: free some, and send again")
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -34,16 +57,25 @@ def translated(error: sqlite3.Error, path: Path) -> StoreError:
             " the file and its directory"
         )
     if kind == sqlite3.SQLITE_CORRUPT:
-        return DamagedStore(f"{path} is damaged: restore it from a backup ({error})")
+        return damaged(path, error)
     if kind == sqlite3.SQLITE_NOTADB:
         return ForeignStore(f"{path} is not a SQLite file: give another path, or move it away")
     return StoreError(f"SQLite failed on {path}: {error}")
 
 
+def damaged(path: Path, error: Exception) -> DamagedStore:
+    """What to say of a file that contradicts itself."""
+    return DamagedStore(f"{path} is damaged: restore it from a backup ({error})")
+
+
 def _no_room(path: Path) -> bool:
     largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    files = [path, path.with_name(path.name + "-wal")]
-    sizes = [file.stat().st_size for file in files if file.exists()]
-    if largest != resource.RLIM_INFINITY and max(sizes, default=0) + _ROOM_TO_GO_ON > largest:
+    try:
+        sizes = [file.stat().st_size for file in (path, wal_of(path)) if file.exists()]
+        free = shutil.disk_usage(path.parent).free
+    except OSError:  # it is not even there
+        return False
+    limited = largest != resource.RLIM_INFINITY
+    if limited and max(sizes, default=0) + _ROOM_TO_GO_ON > largest:
         return True
-    return shutil.disk_usage(path.parent).free < _ROOM_TO_GO_ON
+    return free < _ROOM_TO_GO_ON

@@ -7,10 +7,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from whence.backends.sqlite.failures import translated
-from whence.backends.sqlite.schema import connect
+from whence.backends.sqlite.failures import explained
+from whence.backends.sqlite.file import File
 from whence.backends.sqlite.threads import Counter, Pace, Ticket, answer
 
 _SWIFT = 0.0005
@@ -22,14 +21,14 @@ Look = Callable[[sqlite3.Connection], object]
 class Readers:
     """The pool. What one event loop asks in one iteration is answered by one thread."""
 
-    def __init__(self, path: Path, number: int) -> None:
+    def __init__(self, file: File, number: int) -> None:
         self.counter: Counter[Look] = Counter(self._at_once)
-        self._path = path
+        self._file = file
         self._pace = Pace(_SWIFT)
-        self._own = _Reader(path, self._pace)  # for the event loops
+        self._own = _Reader(file, self._pace)  # for the event loops
         self._turn = threading.Lock()  # held by whoever uses that one
         self._threads = [
-            threading.Thread(target=self._run, name=f"reader {n} {path}", daemon=True)
+            threading.Thread(target=self._run, name=f"reader {n} {file.path}", daemon=True)
             for n in range(number)
         ]
         for thread in self._threads:
@@ -40,19 +39,22 @@ class Readers:
         self.counter.close()
         for thread in self._threads:
             thread.join()
-        self._own.close()
+        with self._turn:
+            self._own.close()
 
     def _at_once(self, ticket: Ticket[Look]) -> bool:
         if not self._pace.swift or not self._turn.acquire(blocking=False):
             return False
         try:
+            if self.counter.closed:
+                return False
             self._own.look(ticket)
         finally:
             self._turn.release()
         return True
 
     def _run(self) -> None:
-        reader = _Reader(self._path, self._pace)
+        reader = _Reader(self._file, self._pace)
         while (tickets := self.counter.queue.get()) is not None:
             for ticket in tickets:
                 if not ticket.future.cancelled():
@@ -65,8 +67,8 @@ class Readers:
 class _Reader:
     """A connection, made when it is first needed, and how long its looks take."""
 
-    def __init__(self, path: Path, pace: Pace) -> None:
-        self._path = path
+    def __init__(self, file: File, pace: Pace) -> None:
+        self._file = file
         self._pace = pace
         self._connection: sqlite3.Connection | None = None
 
@@ -74,13 +76,11 @@ class _Reader:
         """Find the answer, or the error."""
         begun = time.perf_counter()
         try:
-            self._connection = self._connection or connect(self._path)
+            self._file.check()
+            self._connection = self._connection or self._file.connect()
             ticket.answer = ticket.job(self._connection)
-        except sqlite3.Error as error:
-            ticket.error = translated(error, self._path)
-            ticket.error.__cause__ = error
         except Exception as error:
-            ticket.error = error
+            ticket.error = explained(error, self._file.path)
         if ticket.small:
             self._pace.took(time.perf_counter() - begun)
 

@@ -4,11 +4,14 @@ import os
 import sqlite3
 import time
 from contextlib import closing
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 from whence.backends.sqlite.failures import translated
+from whence.backends.sqlite.file import File, wal_of
 from whence.errors import (
+    DamagedStore,
     ForeignStore,
     NewerSchema,
     ReadOnlyStore,
@@ -21,47 +24,17 @@ APPLICATION_ID = 0x77686E63
 _PATIENCE = 30
 """Seconds to wait for others that open the file at the same time."""
 
-_WRITER = """
-pragma journal_mode = wal;
-pragma synchronous = full;
-pragma cache_size = -65536;
-pragma wal_autocheckpoint = 4000;
-pragma journal_size_limit = 67108864;
-pragma busy_timeout = 0;
-"""
-_READER = """
-pragma query_only = on;
-pragma cache_size = -16384;
-"""
-
-
 _HERE = "whence.backends.sqlite"
 
 
-def connect(path: Path, *, writer: bool = False) -> sqlite3.Connection:
-    """The connection that writes (it never waits by itself), or one that only reads."""
-    connection = sqlite3.connect(
-        path,
-        timeout=_PATIENCE,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=512,
-    )
-    try:
-        connection.executescript(_WRITER if writer else _READER)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
+@cache
 def migrations() -> list[str]:
     """The scripts that bring an empty file up to date, in order."""
     scripts = files(_HERE).joinpath("migrations").iterdir()
     return [s.read_text() for s in sorted(scripts, key=lambda s: s.name) if s.name[0].isdigit()]
 
 
-def prepare(path: Path) -> None:
+def prepare(path: Path) -> File:
     """Create the store at ``path``, or check it and bring it up to date.
 
     Raises the `StoreError` that names what is wrong, and has then changed nothing.
@@ -71,25 +44,29 @@ def prepare(path: Path) -> None:
     try:
         with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
             connection.execute("begin")  # one snapshot: others may be at it in this moment
-            _check_owner(connection, path)
-            _version(connection, path, len(migrations()))
+            check_owner(connection, path)
+            check_version(connection, path)
             connection.execute("rollback")
-            _use_wal(connection)
+            _use_wal(connection, path)
             _migrate(connection, path)
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
+            return File(path)
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
             raise _cannot_open(path) from error
         raise translated(error, path) from error
-    except sqlite3.Error as error:
-        raise translated(error, path) from error
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def _use_wal(connection: sqlite3.Connection, path: Path) -> None:
     """The mode is kept in the file. When several open a new file at once, SQLite does not wait."""
     until = time.monotonic() + _PATIENCE
     while True:
         try:
-            connection.execute("pragma journal_mode = wal")
+            (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
+            if mode != "wal":
+                raise StoreError(
+                    f"{path} cannot have a write-ahead log, without which nothing is durable:"
+                    " put it on a disk of this machine"
+                )
             return
         except sqlite3.OperationalError as error:
             busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
@@ -106,6 +83,12 @@ def _check_file(path: Path) -> None:
     """
     if path.is_dir():
         raise ForeignStore(f"{path} is a directory: give the path of a file")
+    if not path.is_file():
+        raise ForeignStore(f"{path} is not a file: give another path")
+    if path.stat().st_size == 0 and wal_of(path).exists() and wal_of(path).stat().st_size:
+        raise DamagedStore(
+            f"{path} is empty, but its write-ahead log is not: restore it from a backup"
+        )
     if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
         raise ReadOnlyStore(
             f"There is no right to write to {path}: whence must be able to write"
@@ -113,10 +96,12 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
+def check_owner(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise `ForeignStore` unless the file is ours, or empty."""
     application: int = connection.execute("pragma application_id").fetchone()[0]
     tables: int = connection.execute("select count(*) from sqlite_schema").fetchone()[0]
-    if application != APPLICATION_ID and (application or tables):
+    version: int = connection.execute("pragma user_version").fetchone()[0]
+    if application != APPLICATION_ID and (application or tables or version):
         raise ForeignStore(
             f"{path} is a SQLite file of another application: give another path, or move it away"
         )
@@ -125,11 +110,11 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """All in one transaction, under the write lock: of two processes one waits, then is done."""
     scripts = migrations()
-    if _version(connection, path, len(scripts)) == len(scripts):
+    if check_version(connection, path) == len(scripts):
         return
     connection.execute("begin immediate")
     try:
-        for script in scripts[_version(connection, path, len(scripts)) :]:
+        for script in scripts[check_version(connection, path) :]:
             for statement in _statements(script):
                 connection.execute(statement)
         connection.execute(f"pragma application_id = {APPLICATION_ID}")
@@ -141,9 +126,10 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _version(connection: sqlite3.Connection, path: Path, newest: int) -> int:
+def check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Of the schema. Raises `NewerSchema` if it is not known here."""
     version: int = connection.execute("pragma user_version").fetchone()[0]
-    if version > newest:
+    if version > (newest := len(migrations())):
         raise NewerSchema(
             f"{path} has schema version {version}, written by a later version of whence;"
             f" this one knows up to {newest}: upgrade whence"

@@ -8,6 +8,7 @@ many walks is answered by going through the log in windows and asking `EventQuer
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -151,18 +152,22 @@ def recorded(rows: Iterable[Row]) -> list[Recorded]:
 
 
 def _fetch(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool]:
-    """At most ``most`` events and about `_MOST_BYTES`; and whether that cut it short."""
+    """At most ``most`` events and about `_MOST_BYTES`; and whether that cut it short.
+
+    A cursor that stays open would keep its connection at the log as it is now: it is closed,
+    whatever happens.
+    """
     events: list[Recorded] = []
     size, step = 0, 4  # a few first: they say how many may be taken at once
-    while size < _MOST_BYTES and len(events) < most:
-        step = min(step, most - len(events))
-        some = recorded(cursor.fetchmany(step))
-        events += some
-        if len(some) < step:
-            return events, False
-        size += sum([len(event.data) for event in some])
-        step = min(_STEP, max(1, (_MOST_BYTES - size) * len(events) // (size + 1)))
-    cursor.close()
+    with closing(cursor):
+        while size < _MOST_BYTES and len(events) < most:
+            step = min(step, most - len(events))
+            rows: list[Row] = cursor.fetchmany(step)
+            events += recorded(rows)
+            if len(rows) < step:
+                return events, False
+            size += sum([len(row[4]) + len(row[5] or "") + len(row[6]) for row in rows])
+            step = min(_STEP, max(1, (_MOST_BYTES - size) * len(events) // (size + 1)))
     return events, True
 
 

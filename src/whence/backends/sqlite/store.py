@@ -3,7 +3,9 @@
 import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,9 +15,10 @@ from whence.backends.sqlite.readers import Readers
 from whence.backends.sqlite.watcher import Watcher
 from whence.backends.sqlite.writer import Writer
 from whence.errors import StoreError
-from whence.store import Commit, EventQuery, Outcome, Page
+from whence.store import Commit, EventQuery, Outcome, Page, check_read
 
 Result = TypeVar("Result")
+_Parts = tuple[Writer, Readers, Watcher]
 _FEW = 10
 """Events. No event loop waits while more than this are written at once."""
 
@@ -29,7 +32,8 @@ class SqliteStore:
     def __init__(self, path: str | os.PathLike[str], *, readers: int = 2) -> None:
         self.path = Path(path)
         self._number_of_readers = readers
-        self._open: tuple[Writer, Readers, Watcher] | None = None
+        self._open: _Parts | None = None
+        self._opening = threading.Lock()
 
     async def __aenter__(self) -> "SqliteStore":
         await self.open()
@@ -41,21 +45,23 @@ class SqliteStore:
     async def open(self) -> None:
         """Create the file or check it. Raises the `StoreError` that says what is wrong."""
         if self._open is None:
-            self._open = await asyncio.to_thread(self._start)
+            await asyncio.to_thread(self._start)
 
     async def close(self) -> None:
         """Finish what waits and let go of the file."""
         if self._open is not None:
             parts, self._open = self._open, None
             await asyncio.sleep(0)  # what this iteration of the loop has brought is on its way
-            await asyncio.to_thread(lambda: [part.close() for part in parts])
+            await asyncio.to_thread(_close, parts)
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         """See `EventStore.append`. Cancelled while it waits: the outcome is unknown."""
         if not commits:
             return []
+        writer = self._parts[0]
         small = len(commits) == 1 and len(commits[0].events) <= _FEW
-        outcomes: list[Outcome] = await self._parts[0].counter.submit(commits, small=small)
+        size = sum([len(e.data) + len(e.metadata) for commit in commits for e in commit.events])
+        outcomes: list[Outcome] = await writer.counter.submit(commits, small=small, size=size)
         return outcomes
 
     async def read(
@@ -67,8 +73,7 @@ class SqliteStore:
         limit: int | None = None,
     ) -> AsyncIterator[Page]:
         """See `EventStore.read`."""
-        if limit is not None and limit < 1:
-            raise ValueError("a limit is at least 1")
+        check_read(after, limit)
         scan = selecting.Scan(query, after, backwards, limit)
         finished = False
         while not finished:
@@ -102,17 +107,26 @@ class SqliteStore:
         return result
 
     @property
-    def _parts(self) -> tuple[Writer, Readers, Watcher]:
+    def _parts(self) -> _Parts:
         if self._open is None:
             raise StoreError(f"{self.path} is not open: use `async with SqliteStore(path)`")
         return self._open
 
-    def _start(self) -> tuple[Writer, Readers, Watcher]:
-        schema.prepare(self.path)
-        watcher = Watcher(self.path)
-        try:
-            writer = Writer(self.path, watcher.moved)
-        except sqlite3.Error as error:
-            watcher.close()
-            raise translated(error, self.path) from error
-        return writer, Readers(self.path, self._number_of_readers), watcher
+    def _start(self) -> None:
+        with self._opening:
+            if self._open is not None:  # by somebody at the same time
+                return
+            file = schema.prepare(self.path)
+            watcher = Watcher(file)
+            try:
+                writer = Writer(file, watcher.moved)
+            except sqlite3.Error as error:
+                watcher.close()
+                raise translated(error, self.path) from error
+            self._open = writer, Readers(file, self._number_of_readers), watcher
+
+
+def _close(parts: _Parts) -> None:
+    with ExitStack() as closing:
+        for part in reversed(parts):
+            closing.callback(part.close)

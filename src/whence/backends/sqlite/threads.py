@@ -14,12 +14,13 @@ Job = TypeVar("Job")
 class Ticket(Generic[Job]):
     """A job, the future that waits for its answer, and the answer."""
 
-    __slots__ = ("answer", "error", "future", "job", "small")
+    __slots__ = ("answer", "error", "future", "job", "size", "small")
 
-    def __init__(self, job: Job, future: "asyncio.Future[Any]", small: bool) -> None:
+    def __init__(self, job: Job, future: "asyncio.Future[Any]", small: bool, size: int) -> None:
         self.job = job
         self.future = future
         self.small = small
+        self.size = size
         self.answer: object = None
         self.error: BaseException | None = None
 
@@ -60,8 +61,9 @@ class Counter(Generic[Job]):
         self._at_once = at_once
         self.queue: SimpleQueue[Sequence[Ticket[Job]] | None] = SimpleQueue()
         self._desk: _Desk[Job] = _Desk()
+        self._door = threading.Lock()  # nobody comes in while it is being closed
 
-    def submit(self, job: Job, *, small: bool = False) -> "asyncio.Future[Any]":
+    def submit(self, job: Job, *, small: bool = False, size: int = 0) -> "asyncio.Future[Any]":
         """The answer to come. Call it in an event loop."""
         loop = asyncio.get_running_loop()
         desk = self._desk
@@ -70,24 +72,27 @@ class Counter(Generic[Job]):
         if not desk.tickets:
             loop.call_soon(self._flush, desk)
         future: asyncio.Future[Any] = loop.create_future()
-        desk.tickets.append(Ticket(job, future, small))
+        desk.tickets.append(Ticket(job, future, small, size))
         return future
 
     def close(self) -> None:
         """No more jobs: the threads stop when they have finished what waits."""
-        self.closed = True
-        self.queue.put(None)
+        with self._door:
+            self.closed = True
+            self.queue.put(None)
 
     def _flush(self, desk: _Desk[Job]) -> None:
         tickets, desk.tickets = desk.tickets, []
-        if self.closed:  # by the loop of another thread; nobody would answer
-            for ticket in tickets:
-                ticket.error = StoreError("the store was closed")
+        if len(tickets) == 1 and tickets[0].small and self._at_once(tickets[0]):
             _resolve(tickets)
-        elif len(tickets) == 1 and tickets[0].small and self._at_once(tickets[0]):
-            _resolve(tickets)
-        else:
-            self.queue.put(tickets)
+            return
+        with self._door:
+            if not self.closed:
+                self.queue.put(tickets)
+                return
+        for ticket in tickets:  # closed by another thread; nobody would answer
+            ticket.error = StoreError("the store was closed")
+        _resolve(tickets)
 
 
 def answer(tickets: Sequence[Ticket[Any]]) -> None:

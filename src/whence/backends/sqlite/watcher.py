@@ -4,11 +4,11 @@ import asyncio
 import sqlite3
 import threading
 from contextlib import suppress
-from pathlib import Path
 
 from whence.backends.sqlite import selecting
-from whence.backends.sqlite.schema import connect
+from whence.backends.sqlite.file import File
 from whence.backends.sqlite.statements import SQL
+from whence.errors import StoreError
 
 _POLL = 0.04
 """Seconds between two looks for what other processes wrote, while somebody waits."""
@@ -17,13 +17,13 @@ _POLL = 0.04
 class Watcher:
     """A thread that sleeps unless somebody waits."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, file: File) -> None:
+        self._file = file
         self._waiting: dict[asyncio.Future[None], int] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._head = 0  # as far as anybody said
-        self._thread = threading.Thread(target=self._run, name=f"watcher {path}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"watcher {file.path}", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -66,8 +66,8 @@ class Watcher:
         connection: sqlite3.Connection | None = None
         seen = -1
         while self._somebody_waits():
-            with suppress(sqlite3.Error):  # only a hint: whoever reads will hear of it
-                connection = connection or connect(self._path)
+            with suppress(sqlite3.Error, StoreError):  # only a hint: whoever reads will hear of it
+                connection = connection or self._file.connect()
                 (version,) = connection.execute(SQL["changes"]).fetchone()
                 if version != seen:
                     self.moved(selecting.head(connection))

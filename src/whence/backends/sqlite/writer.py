@@ -5,28 +5,31 @@ and the disk is swift, is done in the event loop itself: two changes of threads 
 as long as the disk does.
 """
 
-import contextlib
 import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from itertools import zip_longest
 from typing import cast
 
-from whence.backends.sqlite.appending import Appender, Busy, begin, roll_back
-from whence.backends.sqlite.failures import translated
-from whence.backends.sqlite.schema import connect
+from whence.backends.sqlite.appending import Appender, Busy
+from whence.backends.sqlite.failures import MISTAKES, explained, translated
+from whence.backends.sqlite.file import File
 from whence.backends.sqlite.threads import Counter, Pace, Ticket, answer
-from whence.errors import StoreError, Unknown
+from whence.errors import StoreError, StoreFull, Unknown
 from whence.store import Appended, Commit
 
 _MOST_COMMITS = 1_000
 _MOST_BYTES = 16_000_000
 _SWIFT = 0.002
 """Seconds. The event loop does not wait for a disk that takes longer on average."""
-_MISTAKES = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
-_NOT_SYNCED = (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
+_LEFT_BEHIND = (
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_DIR_FSYNC,
+    sqlite3.SQLITE_IOERR_WRITE,
+)
+"""After these, what was not stored may yet come to life, if the machine falls."""
 
 Task = Callable[[sqlite3.Connection], object]
 Job = Sequence[Commit] | Task
@@ -35,27 +38,23 @@ Job = Sequence[Commit] | Task
 class Writer:
     """Owns the writing connection. ``on_head`` is told each new head, right after a commit."""
 
-    def __init__(self, path: Path, on_head: Callable[[int], None]) -> None:
+    def __init__(self, file: File, on_head: Callable[[int], None]) -> None:
         self.counter: Counter[Job] = Counter(self._at_once)
-        self._path = path
+        self._file = file
         self._on_head = on_head
         self._waiting: deque[Ticket[Job]] = deque()
         self._turn = threading.Lock()  # held by whoever uses the connection
         self._pace = Pace(_SWIFT)
-        self._connect()
-        self._thread = threading.Thread(target=self._run, name=f"writer {path}", daemon=True)
+        self._appender: Appender | None = Appender(file)  # None: it has to be made anew
+        self._thread = threading.Thread(target=self._run, name=f"writer {file.path}", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Finish what waits, then let go of the file."""
         self.counter.close()
         self._thread.join()
-        self._connection.close()
-
-    def _connect(self) -> None:
-        self._connection = connect(self._path, writer=True)
-        self._appender = Appender(self._connection)
-        self._connected = True
+        with self._turn:
+            self._abandon()
 
     def _run(self) -> None:
         while self._collect():
@@ -67,6 +66,9 @@ class Writer:
                     tickets = self._batch()
                     self._append(tickets)
             answer(tickets)
+            with self._turn:
+                if self._appender is not None and self._appender.wal.long:
+                    self._appender.wal.cut()
 
     def _collect(self) -> bool:
         """Wait for work and take all there is; False when there will be none any more."""
@@ -89,9 +91,7 @@ class Writer:
                 break
             batch.append(waiting.popleft())
             commits += len(job)
-            for commit in job:
-                for event in commit.events:
-                    size += len(event.data)
+            size += batch[-1].size
         return batch
 
     def _at_once(self, ticket: Ticket[Job]) -> bool:
@@ -101,6 +101,8 @@ class Writer:
         if not self._turn.acquire(blocking=False):
             return False
         try:
+            if self.counter.closed or (self._appender and self._appender.wal.long):
+                return False
             self._append([ticket], patient=False)
         except Busy:
             return False
@@ -109,89 +111,86 @@ class Writer:
         return True
 
     def _append(self, tickets: Sequence[Ticket[Job]], *, patient: bool = True) -> None:
-        commits: list[Commit] = []
-        for ticket in tickets:
-            commits += cast("Sequence[Commit]", ticket.job)
         begun = time.perf_counter()
         try:
-            if not self._connected:
-                self._connect()
-            outcomes = self._appender.append(commits, patient=patient)
+            commits: list[Commit] = []
+            for ticket in tickets:
+                commits += cast("Sequence[Commit]", ticket.job)
+            appender = self._connected()
+            outcomes = appender.append(commits, patient=patient)
         except Busy:
             raise
-        except _MISTAKES as error:
-            self._blame(tickets, ValueError(f"SQLite cannot keep this: {error}"))
-            return
-        except sqlite3.Error as error:
-            self._resolve(tickets, error)
-            return
         except Exception as error:
-            self._blame(tickets, error)
+            self._failed(tickets, error)
             return
         if len(commits) == 1:
             self._pace.took(time.perf_counter() - begun)
-        self._on_head(self._appender.head)
+        self._on_head(appender.head)
         done = 0
         for ticket in tickets:
             number = len(cast("Sequence[Commit]", ticket.job))
             ticket.answer = outcomes[done : done + number]
             done += number
 
-    def _blame(self, tickets: Sequence[Ticket[Job]], error: Exception) -> None:
-        """One caller's mistake, such as data that is not bytes: nobody else hears of it."""
-        if len(tickets) == 1:
-            tickets[0].error = error
-            return
-        for ticket in tickets:
-            self._append([ticket])
+    def _failed(self, tickets: Sequence[Ticket[Job]], error: Exception) -> None:
+        """Tell each caller what became of his commits."""
+        mistake = isinstance(error, MISTAKES) or not isinstance(error, sqlite3.Error | StoreError)
+        if mistake and len(tickets) > 1:  # nobody but the one who made it hears of it
+            for ticket in tickets:
+                self._append([ticket])
+        elif isinstance(error, sqlite3.Error) and not mistake and self._appender is not None:
+            self._resolve(tickets, error)
+        else:
+            for ticket in tickets:
+                ticket.error = explained(error, self._file.path)
 
     def _resolve(self, tickets: Sequence[Ticket[Job]], error: sqlite3.Error) -> None:
         """The transaction failed: learn what became of each commit."""
-        absent_is_sure = True
-        if self._connection.in_transaction or error.sqlite_errorcode in _NOT_SYNCED:
-            # What a failed sync left behind may yet come to life, after a crash.
+        failure = translated(error, self._file.path)
+        sure = self._surely_absent(error, failure)
+        if not sure:
             self._abandon()
-            absent_is_sure = False
         for ticket in tickets:
             commits = cast("Sequence[Commit]", ticket.job)
             found = self._look_up(commits)
-            if found is None or not (all(found) or absent_is_sure):
-                reason = str(translated(error, self._path))
-                ticket.answer = [Unknown(commit.id, reason) for commit in commits]
-            elif all(found):
-                ticket.answer = found
+            if sure and found is not None and None in found:
+                ticket.error = explained(error, self._file.path)
             else:
-                ticket.error = self._explained(error)
+                ticket.answer = [
+                    outcome or Unknown(commit.id, str(failure))
+                    for commit, outcome in zip_longest(commits, found or ())
+                ]
+
+    def _surely_absent(self, error: sqlite3.Error, failure: StoreError) -> bool:
+        """Whether what cannot be found now will never be."""
+        if self._appender is None or self._appender.stuck:
+            return False
+        code = getattr(error, "sqlite_errorcode", None)
+        return code not in _LEFT_BEHIND or isinstance(failure, StoreFull)
 
     def _look_up(self, commits: Sequence[Commit]) -> list[Appended | None] | None:
         try:
-            if not self._connected:
-                self._connect()
-            return [self._appender.first_outcome(commit.id) for commit in commits]
-        except sqlite3.Error:
+            appender = self._connected()
+            return [appender.first_outcome(commit.id) for commit in commits]
+        except (sqlite3.Error, StoreError):
             self._abandon()
             return None
 
-    def _explained(self, error: sqlite3.Error) -> StoreError:
-        failure = translated(error, self._path)
-        failure.__cause__ = error
-        return failure
+    def _connected(self) -> Appender:
+        if self._appender is None:
+            self._appender = Appender(self._file)
+        return self._appender
 
     def _abandon(self) -> None:
         """The connection is in no state to go on: the next job gets a new one."""
-        with contextlib.suppress(sqlite3.Error):
-            self._connection.close()
-        self._connected = False
+        if self._appender is not None:
+            self._appender.close()
+            self._appender = None
 
     def _execute(self, ticket: Ticket[Job]) -> None:
-        """In a transaction of its own."""
-        task = cast("Task", ticket.job)
         try:
-            if not self._connected:
-                self._connect()
-            begin(self._connection)
-            ticket.answer = task(self._connection)
-            self._connection.execute("commit")
+            ticket.answer = self._connected().execute(cast("Task", ticket.job))
         except Exception as error:
-            ticket.error = self._explained(error) if isinstance(error, sqlite3.Error) else error
-            roll_back(self._connection)
+            ticket.error = explained(error, self._file.path)
+            if self._appender is not None and self._appender.stuck:
+                self._abandon()

@@ -12,16 +12,19 @@ class ShowsLate(Faulty):
     """Shows an event only after others that come behind it."""
 
     caught_by: ClassVar[type[Suite]] = Boundaries
+    every: ClassVar[int] = 3
 
     async def page(self, page: Page, backwards: bool) -> Page:
         late = await self._right.head() - 1
-        return Page([e for e in page.events if e.position != late or late % 3], page.scanned)
+        seen = [e for e in page.events if e.position != late or late % self.every]
+        return Page(seen, page.scanned)
 
 
 class ShowsLateToFollowers(ShowsLate):
     """The same, seen by one who follows."""
 
     caught_by: ClassVar[type[Suite]] = NothingMissed
+    every: ClassVar[int] = 1
 
 
 class HeadLags(Faulty):

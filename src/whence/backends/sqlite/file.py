@@ -1,0 +1,122 @@
+"""The file that was opened: no other that may come to lie at its path is ever written or read."""
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+from whence.errors import StoreError
+
+_PATIENCE = 30
+"""Seconds that a reader waits, which it does only while somebody repairs or opens the file."""
+_LONG = 67_108_864
+"""Bytes. A write-ahead log that is longer is cut short as soon as the readers allow it."""
+
+_WRITER = f"""
+pragma journal_mode = wal;
+pragma synchronous = full;
+pragma cache_size = -65536;
+pragma wal_autocheckpoint = 4000;
+pragma journal_size_limit = {_LONG};
+pragma busy_timeout = 0;
+"""
+_READER = """
+pragma query_only = on;
+pragma cache_size = -16384;
+"""
+
+Identity = tuple[int, int]
+
+
+def identity(path: Path) -> Identity | None:
+    """Which file lies at ``path``; None if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def wal_of(path: Path) -> Path:
+    """The write-ahead log that SQLite keeps beside ``path``."""
+    return path.with_name(f"{path.name}-wal")
+
+
+class File:
+    """A SQLite file that exists. SQLite itself would not notice if it were moved or deleted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()  # the program may change its directory
+        self._identity = identity(self.path)
+
+    def check(self) -> None:
+        """Raise `StoreError` unless it still is what lies at its path."""
+        if identity(self.path) != self._identity:
+            raise gone(self.path)
+
+    def connect(self, *, writer: bool = False) -> sqlite3.Connection:
+        """The connection that writes (it never waits by itself), or one that only reads."""
+        self.check()
+        connection = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw",  # never make a file
+            uri=True,
+            timeout=_PATIENCE,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
+        try:
+            connection.executescript(_WRITER if writer else _READER)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+class Wal:
+    """The write-ahead log that a writing connection has beside the file."""
+
+    def __init__(self, connection: sqlite3.Connection, file: File) -> None:
+        self._connection = connection
+        self._path = wal_of(file.path)
+        self._identity = identity(self._path)
+        self._size = 0
+        self._limit = _LONG
+
+    @property
+    def long(self) -> bool:
+        """Whether it should be cut."""
+        return self._size > self._limit
+
+    def check(self) -> None:
+        """Raise `StoreError` if it is no longer there, and look how long it is."""
+        try:
+            found = os.stat(self._path)
+        except OSError as error:
+            raise gone(self._path) from error
+        if (found.st_dev, found.st_ino) != self._identity:
+            raise gone(self._path)
+        self._size = found.st_size
+
+    def cut(self) -> None:
+        """Bring all into the file and start anew, waiting a moment for those who still read.
+
+        SQLite does this by itself only at a moment when nobody reads; under a load of readers
+        there may be none.
+        """
+        self._connection.execute("pragma busy_timeout = 200")
+        busy = True
+        with contextlib.suppress(sqlite3.Error):  # nothing is lost: it only stays long
+            (busy, _, _) = self._connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+        self._connection.execute("pragma busy_timeout = 0")
+        # Whoever holds a transaction open for long is not waited for again and again.
+        self._limit = self._size + _LONG if busy else _LONG
+        self._size = 0
+
+
+def gone(path: Path) -> StoreError:
+    """What to say of a file that is not there any more."""
+    return StoreError(
+        f"{path} was moved, deleted or replaced while it was open: put it back,"
+        " or start again to go on with what is there now"
+    )
