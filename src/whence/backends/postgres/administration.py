@@ -14,17 +14,18 @@ class PostgresSchema:
 
     async def status(self) -> SchemaStatus:
         """See `Schema.status`."""
-        found = await schema.look(self._address)
-        return SchemaStatus(found.version, tuple(script.name for script in schema.scripts()))
+        found = await schema.status(self._address)
+        return SchemaStatus(found.version or 0, tuple(s.name for s in schema.scripts()))
 
     async def sql(self, *, all: bool = False) -> str:
         """See `Schema.sql`."""
-        found = schema.Found() if all else await schema.look(self._address)
-        return schema.upgrade_sql(self._address, found)
+        nothing = schema.Status(exists=False, version=None, newest=len(schema.scripts()))
+        found = nothing if all else await schema.status(self._address)
+        return schema.pending_sql(self._address, found)
 
     async def upgrade(self) -> tuple[str, ...]:
         """See `Schema.upgrade`."""
-        return await schema.upgrade(self._address)
+        return tuple(await schema.upgrade(self._address))
 
     def roles(self, writer: str, reader: str) -> str:
         """See `Schema.roles`."""
