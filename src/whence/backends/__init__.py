@@ -46,9 +46,11 @@ def backend(url: str) -> Backend:
         return _memory(url)
     if scheme == "sqlite" and separator and rest.startswith("/") and len(rest) > 1:
         return _sqlite(url, rest[1:])
+    if scheme in ("postgresql", "postgres") and separator:
+        return _postgres(url)
     raise WiringError(
-        f"no store is called {url!r}: use memory://, sqlite:///bank.db (beside you)"
-        " or sqlite:////var/lib/bank.db (an absolute path)"
+        f"no store is called {url!r}: use memory://, sqlite:///bank.db (beside you),"
+        " sqlite:////var/lib/bank.db (an absolute path) or postgresql://user@host/bank"
     )
 
 
@@ -80,4 +82,22 @@ def _sqlite(url: str, path: str) -> Backend:
         partial(examine, store),
         store.path.exists,
         SqliteSchema(store.path),
+    )
+
+
+def _postgres(url: str) -> Backend:
+    try:
+        from whence.backends.postgres import PostgresSnapshots, PostgresStore
+        from whence.backends.postgres.upgrading import PostgresSchema
+    except ModuleNotFoundError as error:
+        raise WiringError("PostgreSQL needs its driver: pip install 'whence[postgres]'") from error
+    store = PostgresStore(url)
+    return Backend(
+        url,
+        store,
+        PostgresSnapshots(store),
+        store.address.read_url,
+        store.open,
+        store.close,
+        schema=PostgresSchema(store.address),
     )

@@ -19,7 +19,8 @@ class PostgresSchema:
 
     async def sql(self, *, all: bool = False) -> str:
         """See `Schema.sql`."""
-        nothing = schema.Status(exists=False, version=None, newest=len(schema.scripts()))
+        newest = len(schema.scripts())
+        nothing = schema.Status(exists=False, version=None, newest=newest)
         found = nothing if all else await schema.status(self._address)
         return schema.pending_sql(self._address, found)
 

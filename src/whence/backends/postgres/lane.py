@@ -1,0 +1,150 @@
+"""One connection that writes, and what it does when a call fails.
+
+The outcome of a call whose connection was lost is open. The server is made to end that
+connection; once it is gone, what it has stored can be looked up, and what it has not stored
+never will be. Only then are commits sent again, and the server knows them by their ids.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from psycopg import Error
+
+from whence.backends.postgres import appending
+from whence.backends.postgres.address import Address
+from whence.backends.postgres.appending import Call
+from whence.backends.postgres.connecting import Connection, Row, closed, connect
+from whence.backends.postgres.failures import BLOCKED, retried, translated, unsure
+from whence.backends.postgres.tickets import Job
+from whence.errors import StoreBusy, StoreError, Unknown
+from whence.store import Appended
+
+_ATTEMPTS = 20
+_LOST = 3
+"""So many connections may be lost over the same commits."""
+_RESOLVING = 30.0
+"""Seconds to wait for the server to say what became of a commit."""
+_TOO_MANY_LOCKS = "53200"
+
+_WHO = b"select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()"
+_END = b"""
+select pg_terminate_backend(pid) from pg_stat_activity where pid = %b and backend_start = %b
+"""
+_FOUND = """
+select commit_id, max(position),
+       coalesce(jsonb_object_agg(stream, version) filter (where version > 0), '{}')::text
+from (select commit_id, stream, max(version) as version, max(position) as position
+      from whence.events where commit_id = any(%b::text[]) group by commit_id, stream) found
+group by commit_id
+"""
+
+
+class Lane:
+    """Stores one group of commits after the other."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._connection: Connection | None = None
+        self._identity: Row | None = None
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await closed(self._connection)
+        self._connection = None
+
+    async def store(self, jobs: Sequence[Job], patience: float) -> None:
+        """Judge all ``jobs``, waiting for no lock longer than ``patience``.
+
+        Raises the error of the driver, or a `StoreError`: then those that are not judged are
+        surely not stored.
+        """
+        lost, few = 0, False
+        plain = appending.is_plain([job.commit for job in jobs])
+        for attempt in range(_ATTEMPTS):
+            left = [job for job in jobs if not job.judged]
+            try:
+                await self._judge(left, f"{patience * 1000:.0f}ms", plain and attempt < 2, few)
+                return
+            except Error as error:
+                if unsure(error):
+                    lost += 1
+                    await self._resolve(left, error)
+                    if lost >= _LOST and not all(job.judged for job in jobs):
+                        raise
+                elif error.sqlstate == BLOCKED or not retried(error):
+                    raise
+                else:
+                    few = few or error.sqlstate == _TOO_MANY_LOCKS
+                    await self._again(error, attempt)
+        raise StoreBusy(f"{self._address.shown}: others were faster {_ATTEMPTS} times in a row")
+
+    async def _judge(self, jobs: Sequence[Job], patience: str, plain: bool, few: bool) -> None:
+        if not jobs:
+            return
+        connection = await self._connected()
+        commits = [job.commit for job in jobs]
+        if plain:
+            call = appending.plain_call(commits, patience, few=few)
+            for number, last in await self._call(connection, call):
+                job = jobs[int(number) - 1]
+                job.outcome = appending.plain_outcome(job.commit, last)
+        left = [job for job in jobs if not job.judged]
+        if left:
+            commits = [job.commit for job in left]
+            call = appending.each_call(commits, patience, few=few)
+            for job, row in zip(left, await self._call(connection, call), strict=True):
+                outcome, last, text = row
+                versions = appending.versions_in(text)
+                if outcome == "conflict":
+                    job.actual = versions
+                else:
+                    job.outcome = Appended(last, versions, duplicate=outcome == "duplicate")
+
+    async def _call(self, connection: Connection, call: Call) -> list[Row]:
+        statement = self._address.sql(call.statement)
+        cursor = await connection.execute(statement, call.parameters, binary=True)
+        return await cursor.fetchall()
+
+    async def _again(self, error: Error, attempt: int) -> None:
+        """Before the next attempt."""
+        if error.sqlstate in ("0A000", "26000"):  # what was prepared is of no use any more
+            await self.close()
+        await asyncio.sleep(0.001 * attempt)
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = await connect(self._address, "whence writer")
+            if not self._address.pooled:  # a pooler may choose another at any time
+                cursor = await self._connection.execute(_WHO)
+                self._identity = await cursor.fetchone()
+        return self._connection
+
+    async def _resolve(self, jobs: Sequence[Job], error: Error) -> None:
+        """Learn what became of ``jobs``: those that are not judged then are not stored."""
+        identity, self._identity = self._identity, None
+        await self.close()
+        end, pause = asyncio.get_running_loop().time() + _RESOLVING, 0.02
+        while asyncio.get_running_loop().time() < end:
+            try:
+                connection = await self._connected()
+                if identity is None or await self._gone(connection, identity):
+                    await self._look_up(connection, jobs)
+                    return
+            except (Error, StoreError):
+                await self.close()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
+        for job in jobs:
+            job.outcome = Unknown(job.commit.id, str(translated(error, self._address.shown)))
+
+    async def _gone(self, connection: Connection, identity: Row) -> bool:
+        """Whether the server has finished with the connection that was lost; hurry it up."""
+        cursor = await connection.execute(_END, identity)
+        return await cursor.fetchone() is None
+
+    async def _look_up(self, connection: Connection, jobs: Sequence[Job]) -> None:
+        ids = [job.commit.id for job in jobs]
+        rows = await self._call(connection, Call(_FOUND, (ids,)))
+        found = {id: Appended(last, appending.versions_in(text)) for id, last, text in rows}
+        for job in jobs:
+            job.outcome = found.get(job.commit.id)

@@ -1,0 +1,143 @@
+"""Connections that read: a pool, and the questions that are asked on it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from psycopg import AsyncConnection, Error
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from whence.backends.postgres import reading
+from whence.backends.postgres.address import Address
+from whence.backends.postgres.connecting import Connection, Row, options
+from whence.backends.postgres.failures import translated, unsure
+from whence.backends.postgres.reading import Scan
+from whence.envelope import Recorded
+from whence.errors import Conflict, StoreBusy, StoreError
+from whence.store import MOST_CONFLICTING, PAGE_EVENTS, Commit, EventQuery, Page
+
+Answer = TypeVar("Answer")
+
+_WATERMARK = "select whence.watermark()"
+_RAREST = """
+select word, (select count(*) from (select from whence.tags t where t.tag = word limit %b) found)
+from unnest(%b::text[]) as word
+"""
+_PATIENCE = 10.0
+"""Seconds to wait for a free connection."""
+
+
+class Readers:
+    """At most ``size`` connections, shared by all that read."""
+
+    def __init__(self, address: Address, size: int) -> None:
+        self._address = address
+        self._mark = 0
+        self._pool: AsyncConnectionPool[AsyncConnection[Row]] = AsyncConnectionPool(
+            address.url,
+            min_size=1,
+            max_size=size,
+            open=False,
+            timeout=_PATIENCE,
+            kwargs=options(address, "whence reader"),
+        )
+
+    async def open(self) -> None:
+        """Start connecting."""
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._pool.close()
+
+    async def watermark(self) -> int:
+        """The position up to which everything is visible to whoever asks next, for ever."""
+        rows = await self.query(_WATERMARK)
+        self._mark = max(self._mark, int(rows[0][0]))
+        return self._mark
+
+    async def page(self, scan: Scan) -> tuple[Page, bool]:
+        """The next page of ``scan``, and whether it is the last.
+
+        The mark is taken in an earlier statement than the rows: all below it are visible then.
+        """
+        if scan.stream is not None:
+            mark, rows = await self._marked(*scan.statement(0))
+        else:
+            mark = await self.watermark()
+            rows = await self.query(*scan.statement(mark))
+        return scan.page(rows, mark)
+
+    async def counted(self, scan: Scan) -> Scan:
+        """``scan``, with its tags counted if it has to choose between them."""
+        tags = {tag for item in scan.query.items if len(item.tags) > 1 for tag in item.tags}
+        if not tags:
+            return scan
+        return replace(scan, common=dict(await self.query(_RAREST, [PAGE_EVENTS, list(tags)])))
+
+    async def conflict(self, commit: Commit, actual: Mapping[str, int]) -> Conflict:
+        """The conflict, with the events that came in between."""
+        expected = {stream: commit.expected[stream] for stream in actual}
+        events: list[Recorded] = []
+        for stream, version in expected.items():
+            rows = await self.query(*reading.between(stream, version, MOST_CONFLICTING))
+            events += map(reading.recorded, rows)
+        if not actual and commit.unless is not None:
+            events += await self._oldest(commit.unless, commit.after)
+        events.sort(key=lambda event: event.position)
+        return Conflict(expected, actual, events[:MOST_CONFLICTING])
+
+    async def query(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+        """Run one statement; once more if the connection turns out to be lost."""
+
+        async def ask(connection: Connection) -> list[Row]:
+            cursor = await connection.execute(text, values, binary=True)
+            return await cursor.fetchall() if cursor.description else []
+
+        text = self._address.sql(statement)
+        return await self._asking(ask)
+
+    async def _oldest(self, query: EventQuery, after: int) -> Sequence[Recorded]:
+        """The first events that match, as many as a conflict lists; also beyond the mark."""
+        scan, finished = Scan(query, after, limit=MOST_CONFLICTING), False
+        while not finished:
+            rows = await self.query(*scan.statement(reading.NEWEST))
+            page, finished = scan.page(rows, reading.NEWEST)
+            if page.events:
+                return page.events
+            scan = scan.beyond(page)
+        return ()
+
+    async def _marked(self, statement: str, values: Sequence[object]) -> tuple[int, list[Row]]:
+        """The watermark and then the rows of a statement that does not need it: one trip."""
+
+        async def ask(connection: Connection) -> tuple[int, list[Row]]:
+            async with connection.pipeline():
+                first = await connection.execute(mark, binary=True)
+                then = await connection.execute(text, values, binary=True)
+                return (await first.fetchall())[0][0], await then.fetchall()
+
+        mark, text = self._address.sql(_WATERMARK), self._address.sql(statement)
+        return await self._asking(ask)
+
+    async def _asking(self, ask: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+        """Ask on a connection of the pool; on another if that one turns out to be lost."""
+        try:
+            try:
+                async with self._pool.connection() as connection:
+                    return await ask(connection)
+            except Error as error:
+                if isinstance(error, PoolTimeout) or not unsure(error):
+                    raise
+                await self._pool.check()
+                async with self._pool.connection() as connection:
+                    return await ask(connection)
+        except PoolTimeout as error:
+            raise StoreBusy(
+                f"{self._address.shown}: no connection within {_PATIENCE:.0f} s:"
+                " the server is away, or all that this process may have are in use"
+            ) from error
+        except PoolClosed as error:
+            raise StoreError(f"{self._address.shown} is closed") from error
+        except Error as error:
+            raise translated(error, self._address.shown) from error

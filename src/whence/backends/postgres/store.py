@@ -1,0 +1,122 @@
+"""The event store in PostgreSQL."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from whence.backends.postgres import schema
+from whence.backends.postgres.address import address
+from whence.backends.postgres.connecting import Row
+from whence.backends.postgres.readers import Readers
+from whence.backends.postgres.reading import Scan
+from whence.backends.postgres.watcher import Watcher
+from whence.backends.postgres.writer import Writer
+from whence.errors import StoreError
+from whence.store import Commit, EventQuery, Outcome, Page
+
+# Each found by a jump over all events of the one before.
+_STREAMS = """
+with recursive names (stream) as (
+    (select stream from whence.events where version > 0 and stream > %b and stream >= %b
+     order by stream limit 1)
+    union all
+    select (select e.stream from whence.events e where e.version > 0 and e.stream > names.stream
+            order by e.stream limit 1)
+    from names where left(names.stream, length(%b)) = %b
+)
+select stream, whence.version_of(stream) from names
+where left(stream, length(%b)) = %b limit %b
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What an open store needs."""
+
+    readers: Readers
+    writer: Writer
+    watcher: Watcher
+
+
+class PostgresStore:
+    """Shared by any number of processes on any number of machines.
+
+    ``url`` is a libpq URL; ``?schema=name`` names the schema (default: whence), and
+    ``?pooled=yes`` says that a pooler in transaction mode stands in between. Holds at most
+    ``readers`` connections to read, one or two to write, and one to hear of news.
+    """
+
+    def __init__(self, url: str, *, readers: int = 4) -> None:
+        self.address = address(url)
+        self._number_of_readers = readers
+        self._open: _Parts | None = None
+
+    async def __aenter__(self) -> "PostgresStore":
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Connect; create the schema if there is none. Raises the `StoreError` that fits."""
+        if self._open is None:
+            await schema.prepare(self.address)
+            readers = Readers(self.address, self._number_of_readers)
+            await readers.open()
+            watcher = Watcher(self.address, readers.watermark, readers.query)
+            self._open = _Parts(readers, Writer(self.address, watcher, readers), watcher)
+
+    async def close(self) -> None:
+        """Finish what waits and let go of the connections."""
+        if self._open is not None:
+            parts, self._open = self._open, None
+            await parts.writer.close()
+            await parts.watcher.close()
+            await parts.readers.close()
+
+    async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
+        """See `EventStore.append`. Cancelled while it waits: the outcome is unknown."""
+        return await self._parts.writer.append(commits) if commits else []
+
+    async def read(
+        self,
+        query: EventQuery,
+        *,
+        after: int = 0,
+        backwards: bool = False,
+        limit: int | None = None,
+    ) -> AsyncIterator[Page]:
+        """See `EventStore.read`."""
+        if limit is not None and limit < 1:
+            raise ValueError("a limit is at least 1")
+        readers = self._parts.readers
+        scan, finished = await readers.counted(Scan(query, after, backwards, limit)), False
+        while not finished:
+            page, finished = await readers.page(scan)
+            yield page
+            scan = scan.beyond(page)
+
+    async def head(self) -> int:
+        """See `EventStore.head`."""
+        return await self._parts.readers.watermark()
+
+    async def wait(self, after: int, timeout: float) -> None:
+        """See `EventStore.wait`."""
+        await self._parts.watcher.wait(after, timeout)
+
+    async def streams(
+        self, prefix: str = "", *, after: str = "", limit: int = 1_000
+    ) -> list[tuple[str, int]]:
+        """Streams and their versions by name: those after ``after`` that start so."""
+        rows = await self.query(_STREAMS, [after, *[prefix] * 5, limit])
+        return [(stream, version) for stream, version in rows]
+
+    async def query(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+        """Run one statement, written for the schema ``whence``, on a connection that reads."""
+        return await self._parts.readers.query(statement, values)
+
+    @property
+    def _parts(self) -> _Parts:
+        if self._open is None:
+            raise StoreError(f"{self.address.shown} is not open: use `async with`")
+        return self._open

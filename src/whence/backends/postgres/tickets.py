@@ -1,0 +1,48 @@
+"""What waits to be stored: calls of `append`, and the commits in them."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from whence.store import Commit, Outcome
+
+
+class Job:
+    """One commit, and what has become of it."""
+
+    __slots__ = ("actual", "commit", "outcome")
+
+    def __init__(self, commit: Commit) -> None:
+        self.commit = commit
+        self.outcome: Outcome | None = None
+        self.actual: Mapping[str, int] | None = None
+        """For a commit that was refused: the versions of the streams that moved."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether it is known what has become of it."""
+        return self.outcome is not None or self.actual is not None
+
+
+class Ticket:
+    """The commits of one call, and the future that waits for their outcomes."""
+
+    __slots__ = ("future", "jobs", "names", "since", "weight")
+
+    def __init__(self, commits: Sequence[Commit]) -> None:
+        loop = asyncio.get_running_loop()
+        self.jobs = [Job(commit) for commit in commits]
+        self.future: asyncio.Future[list[Outcome]] = loop.create_future()
+        self.since = loop.time()
+        events = [event for commit in commits for event in commit.events]
+        self.weight = sum([len(event.data) for event in events])
+        self.names = sum([len(event.tags) + 1 for event in events])
+
+    def fail(self, error: Exception) -> None:
+        """Tell the caller, unless nobody waits any more."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def answer(self) -> None:
+        """Tell the caller what has become of each commit."""
+        if not self.future.done():
+            self.future.set_result([job.outcome for job in self.jobs if job.outcome is not None])

@@ -1,0 +1,112 @@
+"""Noticing what was stored: a notification is a hint, asking the server the truth."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from psycopg import Error
+from psycopg.sql import SQL, Identifier
+
+from whence.backends.postgres.address import Address
+from whence.backends.postgres.connecting import Connection, closed, connect
+from whence.errors import StoreError
+
+_POLL = 0.1
+"""Seconds between two looks while somebody waits and nobody has told anything."""
+_COALESCE = 0.005
+"""Seconds in which all that is stored makes one notification."""
+_BACK_OFF = 1.0
+
+
+class Watcher:
+    """Wakes whoever waits for new events, in this process and in others.
+
+    Notifications are sent outside the appends' transactions: there, each would take a lock that
+    all commits of the server share. Whoever misses them all is `_POLL` late.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        watermark: Callable[[], Awaitable[int]],
+        tell: Callable[[str], Awaitable[object]],
+    ) -> None:
+        self._address, self._watermark, self._tell = address, watermark, tell
+        self._channel = f"{address.schema}_events"
+        self._waiting: dict[asyncio.Future[None], int] = {}
+        self._look, self._news = asyncio.Event(), asyncio.Event()
+        self._mark = 0
+        work = [self._looking(), self._telling()]
+        if not address.pooled:  # a pooler in transaction mode cannot listen
+            work.append(self._listening())
+        self._tasks = [asyncio.create_task(task, name="whence: watching") for task in work]
+
+    def stored(self, position: int) -> None:
+        """This process has stored events up to ``position``."""
+        self._look.set()
+        self._news.set()
+
+    async def wait(self, after: int, timeout: float) -> None:
+        """See `EventStore.wait`."""
+        if self._mark > after:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[future] = after
+        self._look.set()
+        try:
+            with suppress(TimeoutError):
+                # not wait_for: in Python 3.11 that may swallow a cancellation
+                async with asyncio.timeout(timeout):
+                    await future
+        finally:
+            self._waiting.pop(future, None)
+
+    async def close(self) -> None:
+        """Stop watching, and wake everybody."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._reached(1 << 63)
+
+    def _reached(self, mark: int) -> None:
+        self._mark = max(self._mark, mark)
+        for future, after in list(self._waiting.items()):
+            if after < mark and not future.done():
+                future.set_result(None)
+
+    async def _looking(self) -> None:
+        """One look for all who wait: when there are hints, and else now and then."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POLL if self._waiting else None):
+                    await self._look.wait()
+            self._look.clear()
+            if self._waiting:
+                try:
+                    self._reached(await self._watermark())
+                except StoreError:
+                    await asyncio.sleep(_POLL)
+
+    async def _telling(self) -> None:
+        statement = f'notify "{self._channel}"'
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            with suppress(StoreError):
+                await self._tell(statement)
+            await asyncio.sleep(_COALESCE)
+
+    async def _listening(self) -> None:
+        """On a connection of its own, and on another when that is lost."""
+        while True:
+            connection: Connection | None = None
+            try:
+                connection = await connect(self._address, "whence listening")
+                await connection.execute(SQL("listen {}").format(Identifier(self._channel)))
+                self._look.set()
+                async for _ in connection.notifies():
+                    self._look.set()
+            except (Error, StoreError):
+                await asyncio.sleep(_BACK_OFF)
+            finally:
+                await closed(connection)
