@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from whence.errors import WiringError
 from whence.health import Finding
@@ -65,6 +66,16 @@ def _memory(url: str) -> Backend:
     return Backend(url, MemoryStore(), MemorySnapshots(), "sqlite://")
 
 
+def _anything_at(path: Path) -> bool:
+    """Whether there is a store, or something in its place; an empty file is as good as none."""
+    try:
+        return path.is_dir() or path.stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # to open it will say what is wrong
+
+
 def _sqlite(url: str, path: str) -> Backend:
     from whence.backends.sqlite import SqliteSnapshots, SqliteStore
     from whence.backends.sqlite.health import examine
@@ -80,7 +91,7 @@ def _sqlite(url: str, path: str) -> Backend:
         store.open,
         store.close,
         partial(examine, store),
-        store.path.exists,
+        partial(_anything_at, store.path),
         SqliteSchema(store.path),
     )
 

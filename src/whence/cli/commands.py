@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import App, Group, Parameter
 
 from whence.cli.exits import table
-from whence.cli.output import Output
+from whence.cli.output import Output, Terminal
 from whence.cli.session import Session
 
 SEE, USE, LOOK, RUN = (
@@ -56,8 +56,10 @@ def build(*, all: bool = False) -> App:
         help=ABOUT,
         help_format="markdown",
         help_epilogue=table(),
+        console=Terminal(),
         version=lambda: f"whence {version('whence')}",
     )
+    app["--help"].group = app["--version"].group = EVERYWHERE
     for place, (name, path, group) in enumerate(COMMANDS):
         about = {} if path.endswith(":app") else {"help_epilogue": _NO_EPILOGUE}
         app.command(path, name=name, group=group, sort_key=place, **about)

@@ -172,6 +172,10 @@ async def _read_model(app: App, spec: ReadModelSpec[Any], status: Status) -> Fin
 
 def _followed(status: Status) -> Finding:
     name = f"read model {status.name}"
+    if status.position > status.head:
+        says = f"has seen position {status.position:,}, but the log ends at {status.head:,}"
+        remedy = "the store was restored or replaced: delete the database of the read models"
+        return Finding(name, "problem", says, remedy)
     if status.error is not None:
         says = f"stands still at position {status.position:,}: {status.error}"
         return Finding(name, "problem", says, "mend what it says; it then goes on by itself")

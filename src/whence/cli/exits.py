@@ -76,10 +76,10 @@ def message_of(error: BaseException) -> str:
     """What people are told of ``error``, and of what is behind it if that says more."""
     said = str(error) or type(error).__name__
     cause = error.__cause__
-    if not isinstance(error, Behind) or cause is None:
-        return said
-    kind = "" if isinstance(cause, WhenceError) else f"{type(cause).__name__}: "
-    return f"{error.model} stands still at position {error.reached}: {kind}{cause}"
+    if isinstance(error, Behind) and cause is not None:
+        kind = "" if isinstance(cause, WhenceError) else f"{type(cause).__name__}: "
+        said = f"{error.model} stands still at position {error.reached}: {kind}{cause}"
+    return "\n".join([said, *getattr(error, "__notes__", ())])
 
 
 def table() -> str:

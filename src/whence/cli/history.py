@@ -8,7 +8,7 @@ from whence.app import App
 from whence.cli.exits import UsageError
 from whence.cli.messages import unknown
 from whence.cli.output import Output
-from whence.cli.parameters import Given
+from whence.cli.parameters import Count, Given, Pair
 from whence.cli.text import cell, clean, moment, plural, shorten, to_json
 from whence.decider import Behaviour
 from whence.errors import NotFound
@@ -27,19 +27,52 @@ class Subject:
     history: History[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class When:
+    """A moment: how it was written, and what is meant."""
+
+    text: str
+    moment: Moment | None = None
+    position: int | None = None
+
+    @classmethod
+    def of(cls, text: str) -> "When":
+        """The moment that ``text`` means. Raises `UsageError` if it means none."""
+        position = text.removeprefix("position=")
+        if position.isdecimal():
+            number = int(position)
+            return cls(text, number) if position == text else cls(text, position=number)
+        try:
+            return cls(text, time_of(text))
+        except ValueError as error:
+            raise UsageError(
+                f"{text!r} is no moment: write a version, as in 3, a time, as in 2026-11-01,"
+                " or a position of the log, as in position=12"
+            ) from error
+
+    @property
+    def document(self) -> Moment:
+        """How programs are told."""
+        return self.text if self.moment is None else self.moment
+
+    async def state(self, subject: Subject) -> Any:
+        """The state of ``subject`` at this moment."""
+        return await subject.history.at(self.moment, position=self.position)
+
+
 async def history(
     stream: str,
     /,
     *,
     at: str | None = None,
-    diff: tuple[str, str] | None = None,
-    limit: int = 20,
+    diff: Pair = None,
+    limit: Count = 20,
     session: Given,
 ) -> None:
     """Show what made an aggregate what it is: its events and what each of them changed.
 
-    A moment is a version, as in 3, or a time, as in 2026-11-01 or 2026-11-01T09:30+01:00; a time
-    without a zone is UTC.
+    A moment is a version, as in 3, a time, as in 2026-11-01 or 2026-11-01T09:30+01:00, or a
+    position of the log, as in position=12. A time without a zone is UTC.
 
     Parameters
     ----------
@@ -52,12 +85,14 @@ async def history(
     limit
         The latest so many events; 0 for all.
     """
+    if at is not None and diff is not None:
+        raise UsageError("--at and --diff are two questions: ask one after the other")
     async with session.open() as app:
         subject = await _subject(app, stream)
         if at is not None:
-            await _at(subject, at, session.output)
+            await _at(subject, When.of(at), session.output)
         elif diff is not None:
-            await _diff(subject, diff, session.output)
+            await _diff(subject, When.of(diff[0]), When.of(diff[1]), session.output)
         else:
             await _timeline(subject, limit, session.output)
 
@@ -76,28 +111,27 @@ async def _subject(app: App, stream: str) -> Subject:
     return Subject(stream, last[0].version, behaviours[category], past)
 
 
-async def _at(subject: Subject, at: str, output: Output) -> None:
-    when = _moment(at)
-    state = await subject.history.at(when)
-    plain = plain_state(state)
-    version = getattr(state, "version", None)
+async def _at(subject: Subject, when: When, output: Output) -> None:
+    state = await when.state(subject)
+    plain, version = plain_state(state), getattr(state, "version", None)
     if output.json:
-        about = {"stream": subject.stream, "at": when, "version": version}
+        about = {"stream": subject.stream, "at": when.document, "version": version}
         output.document(about | {"state": plain})
         return
     _table(plain, output)
-    output.note(f"{subject.stream} at {at}" + (f": version {version}" if version else ""))
+    reached = "before its first event" if version == 0 else f"version {version}"
+    output.note(f"{subject.stream} at {when.text}" + ("" if version is None else f": {reached}"))
 
 
-async def _diff(subject: Subject, diff: tuple[str, str], output: Output) -> None:
-    before, after = _moment(diff[0]), _moment(diff[1])
-    changes = await subject.history.diff(before, after)
+async def _diff(subject: Subject, before: When, after: When, output: Output) -> None:
+    states = plain_state(await before.state(subject)), plain_state(await after.state(subject))
+    changes = list(differences(*states))
     if output.json:
-        about = {"stream": subject.stream, "before": before, "after": after}
+        about = {"stream": subject.stream, "before": before.document, "after": after.document}
         output.document(about | {"changes": changes})
         return
     rows = [(one.path, one.before, one.after) for one in changes]
-    output.table(("what", f"at {diff[0]}", f"at {diff[1]}"), rows)
+    output.table(("what", f"at {before.text}", f"at {after.text}"), rows)
     output.note(plural(len(changes), "difference"))
 
 
@@ -165,14 +199,3 @@ def _table(plain: Json, output: Output) -> None:
         output.table(("what", "value"), list(plain.items()))
     else:
         output.say(clean(to_json(plain)))
-
-
-def _moment(text: str) -> Moment:
-    if text.isdigit():
-        return int(text)
-    try:
-        return time_of(text)
-    except ValueError as error:
-        raise UsageError(
-            f"{text!r} is no moment: write a version, as in 3, or a time, as in 2026-11-01"
-        ) from error

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from time import monotonic
 from typing import Any
 
 from rich import box
@@ -17,8 +16,14 @@ Advance = Callable[[int], None]
 """Says that so many more are done."""
 
 _UNLIMITED = 1_000_000
-_NEWS = 5.0
-"""Seconds between two lines about progress, if nobody sees a bar."""
+
+
+class Terminal(Console):
+    """Where text goes; perhaps a pipe that nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to `whence.cli.process`: rich would end the process with 1."""
+        raise BrokenPipeError
 
 
 class Output:
@@ -70,9 +75,11 @@ class Output:
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Generator[Advance]:
-        """A bar with the rate and the time that is left; where nobody sees it, a line at times."""
-        shown = _bar if self.err.is_terminal else _news
-        with shown(self, what, total) as advance:
+        """A bar with the rate and the time that is left; nothing where nobody would see it."""
+        if not self.err.is_terminal:
+            yield lambda count: None
+            return
+        with _bar(self.err, what, total) as advance:
             yield advance
 
     def _write(self, text: str) -> None:
@@ -80,7 +87,7 @@ class Output:
 
 
 @contextmanager
-def _bar(output: Output, what: str, total: int | None) -> Generator[Advance]:
+def _bar(console: Console, what: str, total: int | None) -> Generator[Advance]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -103,31 +110,13 @@ def _bar(output: Output, what: str, total: int | None) -> Generator[Advance]:
         Rate(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=output.err) as progress:
+    with Progress(*columns, console=console) as progress:
         task = progress.add_task(what, total=total)
         yield lambda count: progress.advance(task, count)
 
 
-@contextmanager
-def _news(output: Output, what: str, total: int | None) -> Generator[Advance]:
-    start = said = monotonic()
-    done = 0
-
-    def advance(count: int) -> None:
-        nonlocal done, said
-        done += count
-        now = monotonic()
-        if now - said >= _NEWS:
-            said = now
-            rate = done / (now - start)
-            left = f" of {total:,}, {(total - done) / rate:,.0f} s left" if total and rate else ""
-            output.note(f"{what}: {done:,}{left} ({rate:,.0f}/s)")
-
-    yield advance
-
-
-def _console(*, stderr: bool) -> Console:
-    console = Console(
+def _console(*, stderr: bool) -> Terminal:
+    console = Terminal(
         file=sys.stderr if stderr else sys.stdout, markup=False, highlight=False, emoji=False
     )
     if not console.is_terminal:

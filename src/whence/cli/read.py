@@ -10,7 +10,7 @@ from whence.cli.catching_up import catch_up
 from whence.cli.exits import UsageError
 from whence.cli.messages import make, pairs, unknown
 from whence.cli.output import Output
-from whence.cli.parameters import Given, Many, Ordered
+from whence.cli.parameters import Count, Given, Many, OptionalCount, Ordered, Text
 from whence.cli.text import cell, plural
 from whence.codec import from_plain, to_builtins
 from whence.errors import Invalid, NotFound
@@ -25,8 +25,8 @@ async def read(
     *,
     where: Many = (),
     order: Ordered = (),
-    limit: int = 100,
-    after: int | None = None,
+    limit: Count = 100,
+    after: OptionalCount = None,
     session: Given,
 ) -> None:
     """Show the rows of a read model, up to date with all that is stored.
@@ -57,7 +57,7 @@ async def read(
             await _many(_chosen(rows, spec, where, order), spec, limit, position, output)
 
 
-async def ask(query: str, /, *fields: str, json_input: str | None = None, session: Given) -> None:
+async def ask(query: str, /, *fields: str, json_input: Text = None, session: Given) -> None:
     """Ask a query, and show its answer.
 
     Parameters
@@ -132,14 +132,19 @@ def _spec(app: App, name: str) -> ReadModelSpec[Any]:
 
 def _value(hint: Any, text: Any, name: str) -> Any:
     try:
-        return msgspec.convert(text, hint, strict=False, dec_hook=from_plain)
+        value = msgspec.convert(text, hint, strict=False, dec_hook=from_plain)
     except (msgspec.ValidationError, ValueError, TypeError) as error:
         raise Invalid("the question", {name: str(error)}) from error
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise Invalid("the question", {name: "no column holds a number of this size"})
+    return value
 
 
 def _show(answer: Any, output: Output) -> None:
     """An answer for people: a table if it is rows, else as it is."""
-    if _is_rows(answer):
+    if answer is None or answer == []:
+        output.note("nothing found")
+    elif _is_rows(answer):
         columns = list(dict.fromkeys(name for row in answer for name in row))
         output.table(columns, [[row.get(name) for name in columns] for row in answer])
     elif _is_object(answer):

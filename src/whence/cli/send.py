@@ -2,7 +2,7 @@
 
 from whence.bus import Receipt, Sending
 from whence.cli.messages import make
-from whence.cli.parameters import Given
+from whence.cli.parameters import Given, OptionalCount, Text
 from whence.cli.text import plural
 
 
@@ -10,10 +10,10 @@ async def send(
     command: str,
     /,
     *fields: str,
-    json_input: str | None = None,
+    json_input: Text = None,
     by: str | None = None,
     id: str | None = None,
-    version: int | None = None,
+    version: OptionalCount = None,
     session: Given,
 ) -> None:
     """Send a command, and say where its events are.
@@ -36,8 +36,9 @@ async def send(
         The version of the aggregate that the sender had seen: if it is not the latest, nothing
         happens but a report of what came in between.
     """
-    async with session.open(new=True) as app:
-        message = make(app.wiring.commands, "command", command, fields, json_input)
+    declared = session.load()  # a command that is none shall not make a store
+    message = make(declared.wiring.commands, "command", command, fields, json_input)
+    async with session.open(declared, new=True) as app:
         said = {"by": by, "id": id, "version": version}
         about = Sending(**{name: value for name, value in said.items() if value is not None})  # type: ignore[typeddict-item]
         receipt = await app.send(message, **about)

@@ -1,8 +1,8 @@
 """What is said for every command: which application, on which store, answering how."""
 
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from whence.cli.exits import UsageError
 from whence.cli.output import Output
 from whence.cli.text import without_password
 from whence.config import Setting, settings
-from whence.errors import NotFound
+from whence.errors import Behind, CodecError, HandlerFailed, NotFound
 from whence.store import EventStore
 
 
@@ -52,8 +52,9 @@ class Session:
         store = app.settings().get("store")
         if store is not None and not new:
             existing(store.value)
-        async with app:
-            yield app
+        with _naming(store):
+            async with app:
+                yield app
 
     def store_url(self) -> str:
         """Where the store is: no application is needed if a store is named."""
@@ -73,6 +74,17 @@ class Session:
             yield opened.store
         finally:
             await opened.close()
+
+
+@contextmanager
+def _naming(store: Setting | None) -> Generator[None]:
+    """Let an error about what is stored say where that is."""
+    try:
+        yield
+    except (CodecError, HandlerFailed, Behind) as error:
+        if store is not None:
+            error.add_note(f"The store is {without_password(store.value)}.")
+        raise
 
 
 def existing(url: str) -> Backend:

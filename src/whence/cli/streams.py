@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Protocol, runtime_checkable
 
-from whence.cli.parameters import Given
+from whence.cli.parameters import Count, Flag, Given
 from whence.cli.records import print_records
 from whence.cli.text import plural
 from whence.errors import NotFound
@@ -25,7 +25,7 @@ class ListsStreams(Protocol):
 
 
 async def streams(
-    prefix: str = "", /, *, after: str = "", limit: int = 1_000, session: Given
+    prefix: str = "", /, *, after: str = "", limit: Count = 1_000, session: Given
 ) -> None:
     """List the streams with their versions, by name.
 
@@ -39,6 +39,7 @@ async def streams(
         At most so many; 0 for all.
     """
     output, given, last = session.output, 0, ""
+    more = False
     async with session.events() as store:
         async for page in _pages(store, prefix, after, limit):
             given, last = given + len(page), page[-1][0]
@@ -47,18 +48,19 @@ async def streams(
                     output.line({"stream": name, "version": version})
             else:
                 output.table(("stream", "version"), page)
+        if given == limit:
+            more = bool(await _page(store, prefix, last, 1))
     if not output.json:
-        more = f"; --after {last} goes on" if given == limit else ""
-        output.note(plural(given, "stream") + more)
+        output.note(plural(given, "stream") + (f"; --after {last} goes on" if more else ""))
 
 
 async def show(
     stream: str,
     /,
     *,
-    after: int = 0,
-    limit: int | None = None,
-    backwards: bool = False,
+    after: Count = 0,
+    limit: Count = 0,
+    backwards: Flag = False,
     session: Given,
 ) -> None:
     """Show the events of a stream, the oldest first.
@@ -70,13 +72,13 @@ async def show(
     after
         Only those after this version.
     limit
-        At most so many.
+        At most so many; 0 for all.
     backwards
         The latest first.
     """
     found = False
     async with session.events() as store:
-        most = None if limit is None else limit if backwards else after + limit
+        most = limit + (0 if backwards else after) if limit else None
         async for page in store.read(in_stream(stream), backwards=backwards, limit=most):
             wanted = [event for event in page.events if event.version > after]
             print_records(session.output, wanted, stream=False)

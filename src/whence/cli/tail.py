@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from whence.cli.output import Output
-from whence.cli.parameters import Flag, Given, Many
+from whence.cli.parameters import Count, Flag, Given, Many, OptionalCount
 from whence.cli.records import print_records
 from whence.cli.stopping import reader_is_gone, until_stopped
 from whence.envelope import Recorded
@@ -22,8 +22,8 @@ async def tail(
     type: Many = (),
     stream: str | None = None,
     tag: Many = (),
-    after: int | None = None,
-    lines: Annotated[int, Parameter(alias="-n")] = 10,
+    after: OptionalCount = None,
+    lines: Annotated[Count, Parameter(alias="-n")] = 10,
     session: Given,
 ) -> None:
     """Show the latest events of the log; with -f also those to come, each once.

@@ -18,7 +18,11 @@ from whence.backends.sqlite.statements import SQL
 from whence.envelope import Recorded
 from whence.store import ALL, PAGE_EVENTS, EventQuery, Item, Page
 
-_COLUMNS = "position, stream, version, type, data, tags, metadata, micros, commit_id, ordinal"
+# Whoever mends a payload by hand is likely to write text where bytes belong.
+_COLUMNS = (
+    "position, stream, version, type, cast(data as blob), tags, cast(metadata as blob),"
+    " micros, commit_id, ordinal"
+)
 _MOST_WALKS = 60
 _MOST_BYTES = 8_000_000
 _STEP = 250  # rows that are taken out of a statement at once
