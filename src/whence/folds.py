@@ -4,19 +4,30 @@ A page of the log is folded in two steps: `Fold.read` decodes what concerns the 
 the keys, so that the rows can be fetched at once; `Fold.apply` then changes the rows.
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
 from operator import attrgetter
 from types import GenericAlias
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from whence.codec import Codec, Decode, Form, undecodable, unknown_type
+from whence.codec import (
+    Codec,
+    Decode,
+    Form,
+    from_plain,
+    to_json,
+    undecodable,
+    unknown_type,
+)
 from whence.envelope import Recorded
 from whence.errors import HandlerFailed, WhenceError, WiringError
 from whence.handlers import Handler, Key
-from whence.readmodels import ReadModel, ReadModelSpec, key_finder, text_of
+from whence.readmodels import Column, ReadModel, ReadModelSpec, key_finder, text_of
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -28,9 +39,9 @@ Step = tuple[Recorded, Any, Evolve | None, Sequence[Any], Any]
 of its rows, and the key of the row that stands for its stream. A plain tuple: they are many."""
 
 
-Skipped = Container[tuple[str, int]]
-"""Events that somebody has decided to leave out: the text of a key, and a position."""
-NOTHING: Skipped = frozenset[tuple[str, int]]()
+Skipped = frozenset[tuple[str, int]]
+"""Events that are left out: the text of a key, and a position."""
+NOTHING: Skipped = frozenset()
 """All events count."""
 
 
@@ -65,6 +76,7 @@ class Fold(Generic[R]):
         self._careful = bool(self._moments or spec.follows)
         self._key_of = attrgetter(spec.key)
         self._first = spec.columns[0].name == spec.key
+        self._kept = {c.name: as_kept for c in spec.columns if (as_kept := _as_kept(c))}
         self._ways: dict[str, _Way | None] = {}
         for handler in spec.evolvers.values():
             self._ways |= self._way(handler)
@@ -102,12 +114,29 @@ class Fold(Generic[R]):
         self, events: Iterable[Recorded], key: Any, skipped: Skipped = NOTHING
     ) -> list[Step]:
         """Like `read`, but only what touches the row of ``key``."""
-        text = text_of(key)
         return [
-            (recorded, event, evolve, (key,), own)
-            for recorded, event, evolve, keys, own in self.read(self.concerning(events))
-            if key in keys and (text, recorded.position) not in skipped
+            (step[0], step[1], step[2], (key,), step[4])
+            for step in self.read(self.concerning(events))
+            if key in step[3] and not _in(skipped, key, step)
         ]
+
+    def without(self, steps: Sequence[Step], skipped: Skipped) -> Sequence[Step]:
+        """``steps`` without what is left out."""
+        if not skipped:
+            return steps
+        return [
+            (step[0], step[1], step[2], [k for k in step[3] if not _in(skipped, k, step)], step[4])
+            for step in steps
+        ]
+
+    def copied(self, row: R) -> R:
+        """A copy as a database would give it back, whatever becomes of ``row``."""
+        made = copy(row)
+        for name, as_kept in self._kept.items():
+            value = getattr(made, name)
+            if value is not None:
+                setattr(made, name, as_kept(value))
+        return made
 
     def apply(self, steps: Iterable[Step], rows: Rows[R]) -> dict[Any, int]:
         """Fold ``steps`` into ``rows``; return the changed keys and the position of each.
@@ -221,6 +250,19 @@ class Fold(Generic[R]):
         failure = HandlerFailed(self.spec.name, recorded, error)
         failure.__cause__ = error
         return Stuck(recorded.position, failure)
+
+
+def _in(skipped: Skipped, key: Any, step: Step) -> bool:
+    return (text_of(key), step[0].position) in skipped
+
+
+def _as_kept(column: Column) -> Callable[[Any], Any] | None:
+    """How a value comes back from a database, if that may be otherwise or must be another."""
+    scalar = column.scalar
+    if scalar is None:
+        decode = msgspec.json.Decoder(column.hint, dec_hook=from_plain).decode
+        return lambda value: decode(to_json(value))
+    return scalar if scalar in (float, Decimal, bytes) or issubclass(scalar, Enum) else None
 
 
 def _several(found: Any) -> list[Any]:

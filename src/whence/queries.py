@@ -1,37 +1,21 @@
 """Asking read models: `Rows`, a question that is built step by step, and awaited."""
 
-import inspect
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Generator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from whence.codec import Codec, to_json
+from whence.cursors import closed, opened
 from whence.errors import WiringError
-from whence.handlers import written_at
-from whence.messages import place
-from whence.readmodels import ReadModel
+from whence.readmodels import ReadModel, ReadModelSpec
+from whence.temporal import Positioned, Progress, RowChange, When
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select, Table
 
 R = TypeVar("R", bound=ReadModel)
 
-Answers = Callable[..., Any]
-"""A function, plain or async, that answers a query."""
-
-Reached = Callable[[int, float], Awaitable[None]]
-"""Waits until a read model has reached a position, so many seconds at most; else `Behind`."""
-
-
-class Positioned(Protocol):
-    """Knows a place in the log, as a receipt does."""
-
-    @property
-    def position(self) -> int:
-        """The place."""
-        ...
+_MOST = 2**63 - 1
+"""What databases can count to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +23,7 @@ class Selection:
     """Which rows are asked for, in which order."""
 
     equal: tuple[tuple[str, object], ...] = ()
+    """Columns and their values; a collection of values: any of them."""
     conditions: tuple["ColumnElement[bool]", ...] = ()
     order: tuple[str, ...] = ()
     limit: int | None = None
@@ -47,6 +32,11 @@ class Selection:
     """Columns, and how their text starts."""
     beyond: tuple[object, ...] = ()
     """Values of the ordering columns: only rows that come after them."""
+
+    @property
+    def cut(self) -> bool:
+        """Whether it asks for a part of the rows by their number."""
+        return self.limit is not None or self.offset is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +49,7 @@ class RowsPage(Generic[R]):
 
 
 class Source(Protocol[R]):
-    """Holds the rows of one read model."""
-
-    @property
-    def key(self) -> str:
-        """The column that tells the rows apart."""
-        ...
-
-    @property
-    def table(self) -> "Table":
-        """The table that they are in, for SQLAlchemy."""
-        ...
+    """Holds the rows of one read model, as they are now or as they were."""
 
     async def get(self, key: object) -> R | None:
         """The row of ``key``; None: there is none."""
@@ -88,39 +68,118 @@ class Source(Protocol[R]):
         ...
 
 
+class Model(Protocol[R]):
+    """One read model, with its past and its future."""
+
+    @property
+    def spec(self) -> ReadModelSpec[R]:
+        """What is known of it."""
+        ...
+
+    @property
+    def table(self) -> "Table":
+        """The table that its rows are in, for SQLAlchemy."""
+        ...
+
+    @property
+    def now(self) -> Source[R]:
+        """Its rows as they are."""
+        ...
+
+    async def reached(self, position: int, timeout: float) -> None:
+        """Wait until they show all up to a position, so many seconds at most; else `Behind`."""
+        ...
+
+    def as_of(self, said: When, progress: Progress | None = None) -> Source[R]:
+        """Its rows as they were."""
+        ...
+
+    async def diff(
+        self, selection: Selection, before: When, after: When, progress: Progress | None = None
+    ) -> list[RowChange[R]]:
+        """The rows that differ between two moments, by their keys."""
+        ...
+
+    def watch(self, key: object) -> AsyncGenerator[R | None]:
+        """The row of ``key`` as it is, then as each event leaves it."""
+        ...
+
+
 class Rows(Generic[R]):
     """Some rows of a read model. Each step returns a new question; ``await`` answers it."""
 
     def __init__(
         self,
-        source: Source[R],
-        reached: Reached,
+        model: Model[R],
+        past: Source[R] | None = None,
         selection: Selection | None = None,
         wait: tuple[int, float] = (0, 0.0),
     ) -> None:
-        self._source = source
-        self._reached = reached
+        self._model, self._past = model, past
         self._selection = selection or Selection()
         self._wait = wait
 
     async def get(
         self, key: object, *, after: Positioned | int | None = None, timeout: float = 5.0
     ) -> R | None:
-        """The row of ``key``, or None. ``after`` a receipt: it shows what that command did."""
+        """The row of ``key``, or None. ``after`` a receipt: it shows what that command did.
+
+        Raises `Invalid` for what cannot be a key.
+        """
+        spec = self._model.spec
+        fitting = spec.fitting(spec.key, key)
         rows = self if after is None else self.after(after, timeout)
-        await rows._ready()
-        return await self._source.get(key)
+        source = await rows._ready()
+        return None if fitting is None else await source.get(fitting)
 
     def after(self, seen: Positioned | int, timeout: float = 5.0) -> "Rows[R]":
         """Wait until the rows show everything up to ``seen``; raise `Behind` after ``timeout``."""
         position = seen if isinstance(seen, int) else seen.position
-        return Rows(self._source, self._reached, self._selection, (position, timeout))
+        return Rows(self._model, self._past, self._selection, (position, timeout))
+
+    def as_of(self, moment: When, progress: Progress | None = None) -> "Rows[R]":
+        """The rows as they were at a position, after a receipt, or at a time.
+
+        They are folded from the log, up to that moment: `get` reads the events of its key alone,
+        everything else the whole log, of which ``progress`` is told. Raises ValueError for text
+        that is no time; when it is asked, `NotFound` for a position that the log has not reached.
+        """
+        past = self._model.as_of(moment, progress)
+        return Rows(self._model, past, self._selection)
+
+    async def diff(
+        self, before: When, after: When, progress: Progress | None = None
+    ) -> list[RowChange[R]]:
+        """The rows that appeared, vanished or changed between two moments, as for `as_of`.
+
+        Only those that are asked for: a row that `where` finds at one of the moments alone has
+        appeared or vanished. They come in the order of their keys.
+        """
+        if self._selection.cut or self._selection.order:
+            raise ValueError("a difference has its own order, and no limit or offset")
+        return await self._model.diff(self._selection, before, after, progress)
+
+    def watch(self, key: object) -> AsyncGenerator[R | None]:
+        """The row of ``key``, then the row after each event that changes it: none is left out.
+
+        None: there is no row (any more). It shows at once what the log holds, also before the
+        read model has caught up. It ends when the application is closed, or with ``aclose()``.
+        """
+        if self._past is not None or self._selection != Selection():
+            raise ValueError("one row is watched as it is now: app.read(...).watch(key)")
+        spec = self._model.spec
+        return self._model.watch(spec.fitting(spec.key, key))
 
     def where(self, *conditions: "ColumnElement[bool]", **equal: object) -> "Rows[R]":
-        """Only rows whose columns equal these values, and for which the conditions hold."""
-        chosen = self._selection
+        """Only rows whose columns equal these values, and for which the conditions hold.
+
+        A list, tuple or set of values means any of them. Raises `WiringError` if there is no such
+        column, `Invalid` for a value that no row can have.
+        """
+        chosen, spec = self._selection, self._model.spec
+        fitting = [(name, _fitting(spec, name, value)) for name, value in equal.items()]
         return self._with(
-            equal=(*chosen.equal, *equal.items()), conditions=(*chosen.conditions, *conditions)
+            equal=(*chosen.equal, *fitting), conditions=(*chosen.conditions, *conditions)
         )
 
     def starting_with(self, **beginnings: str) -> "Rows[R]":
@@ -128,52 +187,65 @@ class Rows(Generic[R]):
 
         The column must be declared with an index: ``owner: Annotated[str, Index()]``.
         """
-        chosen = self._selection
-        return self._with(beginnings=(*chosen.beginnings, *beginnings.items()))
+        chosen, spec = self._selection, self._model.spec
+        for name in beginnings:
+            if not spec.column(name).searchable:
+                raise WiringError(
+                    f"{spec.where}: {name!r} cannot be searched by how it starts: declare it as"
+                    f" `{name}: Annotated[str, Index()]`"
+                )
+        fitting = [(name, spec.fitting(name, text)) for name, text in beginnings.items()]
+        return self._with(beginnings=(*chosen.beginnings, *fitting))
 
     def order_by(self, *columns: str) -> "Rows[R]":
-        """In this order; ``-name`` for the largest first."""
+        """In this order; ``-name`` for the largest first. None comes before everything else."""
+        for name in columns:
+            self._model.spec.column(name.removeprefix("-"))
         return self._with(order=columns)
 
     def limit(self, count: int) -> "Rows[R]":
         """At most ``count`` rows."""
-        return self._with(limit=count)
+        return self._with(limit=_counted("limit", count, 0))
 
     def offset(self, count: int) -> "Rows[R]":
         """Without the first ``count`` rows."""
-        return self._with(offset=count)
+        return self._with(offset=_counted("offset", count, 0))
 
     async def all(self) -> list[R]:
         """The rows. ``await rows`` is the same."""
-        await self._ready()
-        return await self._source.fetch(self._selection)
+        source = await self._ready()
+        return await source.fetch(self._selection)
 
     def __await__(self) -> Generator[Any, None, list[R]]:
         return self.all().__await__()
 
     async def first(self) -> R | None:
         """The first row, or None."""
-        found = await self.limit(1).all()
+        found = await self.limit(min(1, _or(self._selection.limit, 1))).all()
         return found[0] if found else None
 
     async def page(self, size: int = 50, cursor: str | None = None) -> "RowsPage[R]":
         """At most ``size`` rows after the page that gave ``cursor``, and the next cursor.
 
         Pages hold still while rows come and go: each begins after a row, not after a number.
-        The columns of the order must never be None. Raises ValueError for a foreign cursor.
+        Raises ValueError for a foreign cursor.
         """
-        key = self._source.key
-        order = self._selection.order
-        if key not in (name.removeprefix("-") for name in order):
-            order = (*order, key)
-        wanted = self._with(order=order, limit=size + 1, beyond=_opened(cursor, order))
+        if self._selection.cut:
+            raise ValueError("pages have a size and a cursor: leave out limit and offset")
+        size, spec, order = _counted("size", size, 1), self._model.spec, self._selection.order
+        if spec.key not in (name.removeprefix("-") for name in order):
+            order = (*order, spec.key)
+        beyond = opened(cursor, order, spec)
+        wanted = self._with(order=order, limit=min(size + 1, _MOST), beyond=beyond)
         found = await wanted.all()
         more = len(found) > size
-        names = [name.removeprefix("-") for name in order]
-        last = [getattr(found[size - 1], name) for name in names] if more else []
-        return RowsPage(found[:size], _closed(order, last) if more else None)
+        return RowsPage(found[:size], closed(order, found[size - 1]) if more else None)
 
     async def __aiter__(self) -> AsyncIterator[R]:
+        if self._selection.cut:
+            for row in await self.all():
+                yield row
+            return
         cursor: str | None = None
         while True:
             page = await self.page(500, cursor)
@@ -185,79 +257,43 @@ class Rows(Generic[R]):
     @property
     def table(self) -> "Table":
         """The table, for conditions: ``rows.where(rows.table.c.balance > 100)``."""
-        return self._source.table
+        return self._model.table
 
     def select(self) -> "Select[Any]":
         """The same question as a statement of SQLAlchemy."""
-        return self._source.select(self._selection)
+        return (self._past or self._model.now).select(self._selection)
 
     async def count(self) -> int:
         """How many rows there are."""
-        await self._ready()
-        return await self._source.count(self._selection)
+        source = await self._ready()
+        return await source.count(self._selection)
 
-    async def _ready(self) -> None:
+    async def _ready(self) -> Source[R]:
+        """Who answers, as soon as it can."""
+        if self._past is not None:
+            return self._past
         position, timeout = self._wait
         if position:
-            await self._reached(position, timeout)
+            await self._model.reached(position, timeout)
+        return self._model.now
 
     def _with(self, **changes: Any) -> "Rows[R]":
-        return Rows(self._source, self._reached, replace(self._selection, **changes), self._wait)
+        return Rows(self._model, self._past, replace(self._selection, **changes), self._wait)
 
 
-def _closed(order: tuple[str, ...], values: list[object]) -> str:
-    """A cursor: where a page ended, and in which order."""
-    return urlsafe_b64encode(to_json([order, values])).decode()
+def _fitting(spec: ReadModelSpec[Any], name: str, value: object) -> object:
+    several = isinstance(value, (list, tuple, set, frozenset))
+    if not several or spec.column(name).scalar is None:
+        return spec.fitting(name, value)
+    return tuple(spec.fitting(name, one) for one in cast("Collection[object]", value))
 
 
-def _opened(cursor: str | None, order: tuple[str, ...]) -> tuple[object, ...]:
-    """The values in ``cursor``. Raises ValueError unless it was made for this order."""
-    if cursor is None:
-        return ()
-    try:
-        made_for, values = json.loads(urlsafe_b64decode(cursor))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{cursor!r} is no cursor") from error
-    if tuple(made_for) != order or len(values) != len(order):
-        raise ValueError(f"the cursor was made for the order {made_for}, not {list(order)}")
-    return tuple(values)
+def _counted(what: str, count: int, least: int) -> int:
+    """``count`` if it is a number of rows. Raises ValueError if not."""
+    if type(count) is not int or count < least:
+        raise ValueError(f"a {what} is a whole number from {least} on, not {count!r}")
+    return min(count, _MOST)
 
 
-class Queries:
-    """Every query's one handler."""
-
-    def __init__(self, codec: Codec, app: object) -> None:
-        self._codec, self._app = codec, app
-        self._handlers: dict[type, tuple[Answers, bool, str]] = {}
-
-    def register(self, function: Answers) -> None:
-        """Let ``function`` answer the query that its first parameter annotates.
-
-        Raises `WiringError` if another one does, or if it annotates no query.
-        """
-        where, parameters = written_at(function), list(inspect.signature(function).parameters)
-        query = get_type_hints(function).get(parameters[0]) if parameters else None
-        if not isinstance(query, type) or len(parameters) > 2:
-            raise WiringError(
-                f"{where}: takes a query, and the application if it wants:"
-                " `async def find(query: Find, app: App)`"
-            )
-        if query in self._handlers:
-            raise WiringError(
-                f"{place(query)} has two handlers, at {self._handlers[query][2]} and at {where}:"
-                " a query has exactly one. Remove one"
-            )
-        self._codec.form(query)
-        self._handlers[query] = (function, len(parameters) == 2, where)
-
-    async def ask(self, query: object) -> Any:
-        """The answer of the query's handler. Raises `WiringError` if there is none, `Invalid`."""
-        found = self._handlers.get(type(query))
-        if found is None:
-            raise WiringError(
-                f"{place(type(query))} has no handler: decorate a function with @app.answers"
-            )
-        function, wants_app, _ = found
-        self._codec.form(type(query)).check(query)
-        answer = function(query, self._app) if wants_app else function(query)
-        return await answer if inspect.isawaitable(answer) else answer
+def _or(one: int | None, other: int) -> int:
+    return other if one is None else one

@@ -43,7 +43,7 @@ import msgspec
 
 from whence.aggregate import snake_case
 from whence.codec import from_plain
-from whence.errors import WiringError
+from whence.errors import Invalid, WiringError
 from whence.fingerprints import fingerprint
 from whence.handlers import Handler, Key, collect, helpers
 from whence.messages import describe, place
@@ -85,6 +85,23 @@ class Column:
     def searchable(self) -> bool:
         """Whether rows can be found by how its text starts."""
         return self.indexed and self.scalar is str
+
+    def fitting(self, value: Any) -> Any:
+        """``value`` as rows have it here. Raises ValueError for what no row can have."""
+        if value is None or self.scalar is None:
+            return value
+        made = msgspec.convert(value, self.hint)
+        if isinstance(made, datetime) and made.tzinfo is None:
+            raise ValueError(f"{made.isoformat()} needs a time zone")
+        if isinstance(made, int) and not -(2**63) <= made < 2**63:
+            raise ValueError(f"{made} is more than a database keeps")
+        if isinstance(made, str) and ("\0" in made or not _is_text(made)):
+            raise ValueError(f"{made!r} is no text that a database keeps")
+        return made
+
+
+VERSION = Column("version", int, int)
+"""The column that all read models have."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +146,19 @@ class ReadModelSpec(Generic[R]):
         """The column that tells the rows apart."""
         return self.column(self.key)
 
+    def fitting(self, name: str, value: Any) -> Any:
+        """``value`` as the rows have it in the column ``name``.
+
+        Raises `Invalid` for what no row can have there, `WiringError` if there is no such column.
+        """
+        try:
+            return self.column(name).fitting(value)
+        except ValueError as error:
+            raise Invalid(f"a question to {self.name}", {name: str(error)}) from error
+
     def column(self, name: str) -> Column:
         """The column called ``name``. Raises `WiringError`, naming all, if there is none."""
-        for column in self.columns:
+        for column in (*self.columns, VERSION):
             if column.name == name:
                 return column
         names = ", ".join(column.name for column in self.columns)
@@ -299,6 +326,14 @@ def scalar_of(hint: Any) -> type[object] | None:
     if issubclass(hint, Enum):
         return hint if _one_of([member.value for member in hint]) else None
     return hint if hint in SCALARS else None
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
 
 
 def _one_of(values: Iterable[object]) -> type[object] | None:

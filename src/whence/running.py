@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from whence.answers import Queries
 from whence.backends import backend, given
 from whence.bus import (
     Authorization,
@@ -20,8 +21,10 @@ from whence.bus import (
 from whence.clock import Clock
 from whence.decisions import Decisions
 from whence.errors import WiringError
+from whence.folds import Fold
 from whence.messages import place
-from whence.queries import Queries, Rows, Source
+from whence.models import Folding, Kept, OpenModel
+from whence.queries import Rows
 from whence.readmodels import ReadModel
 from whence.recording import Recorder
 from whence.repository import Repository
@@ -29,9 +32,6 @@ from whence.store import EventStore
 from whence.subscriptions import Subscription, Subscriptions
 from whence.telemetry import Telemetry
 from whence.wiring import Wiring
-
-if TYPE_CHECKING:
-    from whence.backends.sql import SqlReadModel
 
 Elsewhere = Callable[[str | None], str | None]
 """The URL of the database that a projection writes to, for the one that its class names."""
@@ -92,35 +92,48 @@ class Running:
             for database in self.databases.values():
                 last.push_async_callback(database.close)
             last.push_async_callback(self.subscriptions.stop)
+            last.push_async_callback(self.folding.close)
             last.push_async_callback(self.repository.close)
 
     def rows(self, model: type[ReadModel]) -> Rows[Any]:
         """The rows of ``model``. Raises `WiringError` if it is not in this application."""
-        source: Source[Any] = self._source(model).reader
-        return Rows(source, self.subscription(model).reached)
+        return Rows(self.model(model))
+
+    def model(self, model: type[ReadModel]) -> OpenModel[Any]:
+        """All that can be asked of ``model``. Raises `WiringError` likewise."""
+        found = self._models.get(model)
+        if found is None:
+            raise WiringError(f"{place(model)} is not in this application: pass it to App")
+        return found
 
     def subscription(self, model: type[ReadModel]) -> Subscription:
-        """How ``model`` follows the log. Raises `WiringError` likewise."""
-        return self.subscriptions.by_name[self._source(model).name]
-
-    def _source(self, model: type[ReadModel]) -> "SqlReadModel[Any]":
-        source = self._sources.get(model)
-        if source is None:
-            raise WiringError(f"{place(model)} is not in this application: pass it to App")
-        return source
+        """How ``model`` follows the log. Raises `WiringError` likewise, or if it does not."""
+        spec = self.model(model).spec
+        if spec.name not in self.subscriptions.by_name:
+            raise WiringError(f"{spec.where} is {spec.kind}: it has no table that follows the log")
+        return self.subscriptions.by_name[spec.name]
 
     def _open_read_side(self, wiring: Wiring, read_url: str, elsewhere: Elsewhere) -> None:
         # SQLAlchemy is imported when it is needed, not by `import whence`.
         from whence.backends.sql import ReadDatabase, SqlProjection, SqlReadModel
+        from whence.backends.sql.scratch import Scratches
+        from whence.backends.sql.tables import table_of
 
         self.database = ReadDatabase(read_url)
         self.databases = {read_url: self.database}
         self.subscriptions = Subscriptions(self.store)
-        self._sources = dict[type[ReadModel], SqlReadModel[Any]]()
+        self.folding = Folding(self.store, wiring.events, Scratches(self.store))
+        self._models = dict[type[ReadModel], OpenModel[Any]]()
         for spec in wiring.specs():
+            fold = Fold(spec, wiring.events)
+            if spec.kind == "live":
+                table = table_of(spec, spec.name, spec.name)
+                self._models[spec.cls] = OpenModel(self.folding, fold, table)
+                continue
             source = SqlReadModel(spec, self.database, wiring.events)
-            self._sources[spec.cls] = source
-            self.subscriptions.add(source)
+            reached = self.subscriptions.add(source).reached
+            kept = Kept(source.reader, source.checkpoint, reached)
+            self._models[spec.cls] = OpenModel(self.folding, fold, source.table, kept)
         for projection in (part.__projection__ for part in wiring.projections):
             url = elsewhere(projection.database) or read_url
             if url not in self.databases:

@@ -15,8 +15,9 @@ from whence.bus import Receipt, Sending
 from whence.decider import Decider
 from whence.errors import WhenceError
 from whence.history import Changed, History, Moment, Past
-from whence.queries import Positioned, Rows
+from whence.queries import Rows
 from whence.readmodels import ReadModel
+from whence.temporal import Positioned
 from whence.verbs import Verbs
 
 if TYPE_CHECKING:

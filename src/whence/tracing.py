@@ -4,7 +4,7 @@ A row's events are found by their tag, or by their stream, if either surely tell
 Else every event of the types that the read model folds has to be looked at.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import date
 from enum import Enum
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -13,11 +13,12 @@ from uuid import UUID
 from whence.aggregate import Aggregate
 from whence.decider import Behaviour
 from whence.decisions import Decision
-from whence.folds import NOTHING, Fold, Skipped, Step
+from whence.envelope import Recorded
+from whence.folds import NOTHING, Fold, Skipped, Step, Stuck
 from whence.handlers import Handler
 from whence.messages import Field, Tag, describe, registered
 from whence.readmodels import ReadModel, ReadModelSpec, scalar_of, stripped, text_of
-from whence.store import EventQuery, EventStore, Item, check_names
+from whence.store import ALL, EventQuery, EventStore, Item, Page, check_names
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -155,24 +156,78 @@ class Trace(Generic[R]):
     async def steps(
         self, after: int = 0, until: int | None = None
     ) -> AsyncIterator[tuple[list[Step], int]]:
-        """Page by page what touches the row after ``after``, and how far that was looked for."""
+        """Page by page what touches the row after ``after``, and how far that was looked for.
+
+        Raises the error of the first event that cannot be read.
+        """
         if self.query is None or (until is not None and until <= after):
             return
         async for page in self._store.read(self.query, after=after):
-            events, scanned = page.events, page.scanned
-            if until is not None and scanned >= until:
-                events = [event for event in events if event.position <= until]
-                scanned = until
-            yield self._fold.touching(events, self.key, self._skipped), scanned
+            events, scanned = _up_to(page, until)
+            try:
+                steps = self._fold.touching(events, self.key, self._skipped)
+            except Stuck as stuck:
+                raise stuck.error from stuck.error.__cause__
+            yield steps, scanned
             if scanned == until:
                 return
 
     async def row(self, until: int | None = None) -> R | None:
         """The row as it is after the position ``until``; None: there is none."""
-        rows: dict[Any, R | None] = {}
+        row = Growing(self._fold, self.key)
         async for steps, _ in self.steps(until=until):
-            self._fold.apply(steps, rows)
-        return rows.get(self.key)
+            row.grow(steps)
+        return row.now
+
+
+async def pages(
+    store: EventStore, fold: Fold[Any], after: int, until: int, skipped: Skipped = NOTHING
+) -> AsyncIterator[tuple[Sequence[Step], int]]:
+    """Page by page what touches any row after ``after``, and how far that was looked for.
+
+    Raises the error of the first event that cannot be read.
+    """
+    words = frozenset(word for event in fold.spec.evolvers for word in describe(event).words)
+    query = ALL if fold.spec.follows else EventQuery((Item(words),))
+    if until <= after:
+        return
+    async for page in store.read(query, after=after):
+        events, scanned = _up_to(page, until)
+        try:
+            steps = fold.read(fold.concerning(events))
+        except Stuck as stuck:
+            raise stuck.error from stuck.error.__cause__
+        yield fold.without(steps, skipped), scanned
+        if scanned == until:
+            return
+
+
+def _up_to(page: Page, until: int | None) -> tuple[Sequence[Recorded], int]:
+    """The events of ``page`` up to a position, and how far it then goes."""
+    if until is None or page.scanned < until:
+        return page.events, page.scanned
+    return [event for event in page.events if event.position <= until], until
+
+
+class Growing(Generic[R]):
+    """One row that is folded event by event."""
+
+    def __init__(self, fold: Fold[R], key: Any, row: R | None = None) -> None:
+        self._fold, self._key = fold, key
+        self._rows: dict[Any, R | None] = {key: row}
+
+    def grow(self, steps: Iterable[Step]) -> None:
+        """Fold ``steps`` in. Raises the error of the first event that cannot be folded."""
+        try:
+            self._fold.apply(steps, self._rows)
+        except Stuck as stuck:
+            raise stuck.error from stuck.error.__cause__
+
+    @property
+    def now(self) -> R | None:
+        """The row as it is: a copy of its own. None: there is none."""
+        row = self._rows.get(self._key)
+        return None if row is None else self._fold.copied(row)
 
 
 def _merged(items: Iterable[Item]) -> tuple[Item, ...]:

@@ -12,6 +12,7 @@ from whence.queries import Rows
 from whence.readmodels import ReadModel
 from whence.running import Running
 from whence.subscriptions import Progress
+from whence.why import Reason
 from whence.wiring import Wiring
 
 A = TypeVar("A", bound=Aggregate)
@@ -66,6 +67,21 @@ class Verbs:
     def read(self, model: type[R]) -> Rows[R]:
         """The rows of a read model: ``await app.read(Balance).get("ACC1", after=receipt)``."""
         return cast(Rows[R], self.running.rows(model))
+
+    async def why(
+        self,
+        model: type[ReadModel],
+        key: object,
+        column: str | None = None,
+        *,
+        limit: int | None = None,
+    ) -> list[Reason]:
+        """Why a row is as it is: the events that changed it, or one column of it, newest first.
+
+        Each with what it changed, who caused it and when; at most the latest ``limit``. It is
+        what the log says now, also before the read model has caught up.
+        """
+        return await self.running.model(model).why(key, column, limit)
 
     async def rebuild(self, model: type[ReadModel], progress: Progress | None = None) -> None:
         """Fold a read model anew from the first event on, beside what is there; then switch.

@@ -1,0 +1,264 @@
+"""A read model of an open application: all that can be asked of it, now and in the past."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from whence.codec import Codec
+from whence.errors import WiringError
+from whence.folds import NOTHING, Fold, Rows, Skipped, Stuck
+from whence.queries import Selection, Source
+from whence.readmodels import ReadModel, ReadModelSpec
+from whence.store import EventStore
+from whence.temporal import Progress, RowChange, When, differing, position_of, when
+from whence.tracing import Trace, pages
+from whence.watching import Beginning, Watching
+from whence.why import Explanation, Reason
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select, Table
+
+    from whence.backends.sql.scratch import Scratch, Scratches
+
+R = TypeVar("R", bound=ReadModel)
+
+LeftOut = Callable[[str], Awaitable[Skipped]]
+"""Finds the events that a read model, by its name, leaves out."""
+
+
+async def nothing(name: str) -> Skipped:
+    """Every event counts."""
+    return NOTHING
+
+
+class KeptRows(Source[R], Protocol[R]):
+    """Rows in a table."""
+
+    async def placed(self, key: object) -> tuple[R, int] | None:
+        """The row of ``key``, and the position of the last event in it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept(Generic[R]):
+    """The table of a read model that has one."""
+
+    rows: KeptRows[R]
+    checkpoint: Callable[[], Awaitable[int]]
+    """Finds the position up to which the log is in it."""
+    reached: Callable[[int, float], Awaitable[None]]
+    """Waits until it is as far as a position, so many seconds at most."""
+
+
+class Folding:
+    """What folding needs, the same for all read models of an application."""
+
+    def __init__(
+        self, store: EventStore, events: Codec, scratches: "Scratches", left_out: LeftOut = nothing
+    ) -> None:
+        self.store, self.events, self.scratches = store, events, scratches
+        self.left_out = left_out
+        self.watching = Watching(store)
+
+    async def close(self) -> None:
+        """End all that is watched, and forget what was folded."""
+        await self.watching.close()
+        await self.scratches.close()
+
+
+class OpenModel(Generic[R]):
+    """One read model, whether its rows are kept or folded when they are asked for."""
+
+    def __init__(
+        self,
+        folding: Folding,
+        fold: Fold[R],
+        table: "Table",
+        kept: Kept[R] | None = None,
+    ) -> None:
+        self.table, self.fold, self.folding = table, fold, folding
+        self._kept = kept
+
+    @property
+    def spec(self) -> ReadModelSpec[R]:
+        """See `Model.spec`."""
+        return self.fold.spec
+
+    @property
+    def now(self) -> Source[R]:
+        """See `Model.now`."""
+        return LiveRows(self) if self._kept is None else self._kept.rows
+
+    async def reached(self, position: int, timeout: float) -> None:
+        """See `Model.reached`. What is folded when it is asked for is never behind."""
+        if self._kept is not None:
+            await self._kept.reached(position, timeout)
+
+    def as_of(self, said: When, progress: Progress | None = None) -> Source[R]:
+        """See `Model.as_of`."""
+        return PastRows(self, said, progress)
+
+    async def diff(
+        self, selection: Selection, before: When, after: When, progress: Progress | None = None
+    ) -> list[RowChange[R]]:
+        """See `Model.diff`."""
+        one = await position_of(self.folding.store, when(before))
+        other = await position_of(self.folding.store, when(after))
+        old, new = await self._touched(min(one, other), max(one, other), progress)
+        if selection != Selection():
+            old, new = await self._chosen(old, selection), await self._chosen(new, selection)
+        if one > other:
+            old, new = new, old
+        changes = (self._change(key, old.get(key), new.get(key)) for key in {**old, **new})
+        return sorted((one for one in changes if one.changes), key=_by_key)
+
+    def watch(self, key: object) -> AsyncGenerator[R | None]:
+        """See `Model.watch`."""
+        return self.folding.watching.watch(self.fold, key, lambda: self._begin(key))
+
+    async def why(
+        self, key: object, column: str | None = None, limit: int | None = None
+    ) -> list[Reason]:
+        """See `App.why`."""
+        explanation = Explanation(
+            self.folding.store,
+            self.folding.events,
+            self.fold,
+            None if self._kept is None else self._kept.rows.placed,
+            await self.left_out(),
+        )
+        return await explanation.why(self.spec.fitting(self.spec.key, key), column, limit)
+
+    async def left_out(self) -> Skipped:
+        """The events that it leaves out."""
+        return await self.folding.left_out(self.spec.name)
+
+    async def row(self, key: object, until: int | None = None) -> R | None:
+        """The row of ``key`` as its own events make it, up to a position."""
+        trace = Trace(self.folding.store, self.fold, key, await self.left_out())
+        return await trace.row(until)
+
+    async def _begin(self, key: object) -> Beginning[R]:
+        """The row of ``key`` as it is kept.
+
+        The checkpoint is read first: the row is at least as far. A row that is not there may have
+        come and gone since, so it is folded from the beginning.
+        """
+        left_out = await self.left_out()
+        if self._kept is None:
+            return Beginning(None, 0, left_out)
+        checkpoint = await self._kept.checkpoint()
+        found = await self._kept.rows.placed(key)
+        if found is None:
+            return Beginning(None, 0, left_out)
+        return Beginning(found[0], max(found[1], checkpoint), left_out)
+
+    async def _touched(
+        self, low: int, high: int, progress: Progress | None
+    ) -> tuple[Rows[R], Rows[R]]:
+        """The rows that are touched between two positions, as they were at both."""
+        left_out, fold = await self.left_out(), self.fold
+        old: Rows[R] = {}
+        new: Rows[R] = {}
+        async with self.folding.scratches.past(fold, self.table, low, left_out, progress) as past:
+            async for steps, scanned in pages(self.folding.store, fold, low, high, left_out):
+                missing = {key for step in steps for key in step[3] if key not in old}
+                found = await past.load(list(missing)) if missing else {}
+                old |= dict.fromkeys(missing) | found
+                new |= {key: fold.copied(row) for key, row in found.items() if row is not None}
+                try:
+                    fold.apply(steps, new)
+                except Stuck as stuck:
+                    raise stuck.error from stuck.error.__cause__
+                if progress is not None:
+                    progress(scanned, high)
+        return old, {key: None if row is None else fold.copied(row) for key, row in new.items()}
+
+    async def _chosen(self, rows: Rows[R], selection: Selection) -> Rows[R]:
+        """Those of ``rows`` that a question finds."""
+        async with self.folding.scratches.of(self.fold, self.table, rows) as scratch:
+            return {getattr(row, self.spec.key): row for row in await scratch.fetch(selection)}
+
+    def _change(self, key: Any, before: R | None, after: R | None) -> RowChange[R]:
+        return RowChange(key, before, after, differing(self.spec, before, after))
+
+
+class PastRows(Generic[R]):
+    """The rows of a read model as they were at one moment. See `whence.queries.Source`."""
+
+    def __init__(self, model: OpenModel[R], said: When, progress: Progress | None = None) -> None:
+        self._model, self._moment, self._progress = model, when(said), progress
+        self._position: int | None = None
+
+    async def get(self, key: object) -> R | None:
+        """See `Source.get`. Reads the events of that row alone."""
+        return await self._model.row(key, await self._found())
+
+    async def fetch(self, selection: Selection) -> list[R]:
+        """See `Source.fetch`."""
+        async with await self._folded() as rows:
+            return await rows.reader.fetch(selection)
+
+    async def count(self, selection: Selection) -> int:
+        """See `Source.count`."""
+        async with await self._folded() as rows:
+            return await rows.reader.count(selection)
+
+    def select(self, selection: Selection) -> "Select[Any]":
+        """See `Source.select`. There is no database that could be asked."""
+        raise _only_here(self._model.spec)
+
+    async def _found(self) -> int:
+        """The position of its moment: once found, all that is asked of it is about the same."""
+        if self._position is None:
+            self._position = await position_of(self._model.folding.store, self._moment)
+        return self._position
+
+    async def _folded(self) -> AbstractAsyncContextManager["Scratch[R]"]:
+        model, position = self._model, await self._found()
+        return model.folding.scratches.past(
+            model.fold, model.table, position, await model.left_out(), self._progress
+        )
+
+
+class LiveRows(Generic[R]):
+    """The rows of a read model without a table. See `whence.queries.Source`."""
+
+    def __init__(self, model: OpenModel[R]) -> None:
+        self._model = model
+
+    async def get(self, key: object) -> R | None:
+        """See `Source.get`. Reads the events of that row alone."""
+        return await self._model.row(key)
+
+    async def fetch(self, selection: Selection) -> list[R]:
+        """See `Source.fetch`."""
+        async with await self._folded() as rows:
+            return await rows.reader.fetch(selection)
+
+    async def count(self, selection: Selection) -> int:
+        """See `Source.count`."""
+        async with await self._folded() as rows:
+            return await rows.reader.count(selection)
+
+    def select(self, selection: Selection) -> "Select[Any]":
+        """See `Source.select`. There is no database that could be asked."""
+        raise _only_here(self._model.spec)
+
+    async def _folded(self) -> AbstractAsyncContextManager["Scratch[R]"]:
+        model, head = self._model, await self._model.folding.store.head()
+        left_out = await model.left_out()
+        return model.folding.scratches.live(model.fold, model.table, head, left_out)
+
+
+def _only_here(spec: ReadModelSpec[Any]) -> WiringError:
+    return WiringError(
+        f"{spec.name} is folded for this question and is in no database: await the question"
+        " itself, with where, order_by and the like"
+    )
+
+
+def _by_key(change: RowChange[Any]) -> Any:
+    return change.key.value if isinstance(change.key, Enum) else change.key
