@@ -81,6 +81,8 @@ class _Reader:
             ticket.answer = ticket.job(self._connection)
         except Exception as error:
             ticket.error = explained(error, self._file.path)
+            if isinstance(error, sqlite3.Error):
+                self.close()  # the next look begins anew
         if ticket.small:
             self._pace.took(time.perf_counter() - begun)
 
@@ -88,3 +90,4 @@ class _Reader:
         """Let go of the file."""
         if self._connection is not None:
             self._connection.close()
+            self._connection = None

@@ -119,12 +119,15 @@ def _sieved(connection: sqlite3.Connection, scan: Scan, part: "_Part") -> tuple[
 def first_matches(
     connection: sqlite3.Connection, query: EventQuery, after: int, most: int
 ) -> list[Recorded]:
-    """The oldest events after ``after`` that match, at most ``most``."""
+    """The oldest events after ``after`` that match: ``most``, or fewer if they are large."""
     scan = Scan(query, after, limit=most)
+    matches: list[Recorded] = []
     while True:
         found, finished = page(connection, scan)
-        if found.events or finished:
-            return list(found.events)
+        matches += found.events
+        size = sum([len(event.data) for event in matches])
+        if finished or size > _MOST_BYTES:
+            return matches
         scan = scan.beyond(found)
 
 
@@ -138,13 +141,13 @@ def streams(
 def stream_after(
     connection: sqlite3.Connection, stream: str, version: int, most: int
 ) -> list[Recorded]:
-    """The first events of ``stream`` after ``version``, at most ``most``."""
-    rows = connection.execute(
+    """The first events of ``stream`` after ``version``: ``most``, or fewer if they are large."""
+    cursor = connection.execute(
         f"select {_COLUMNS} from events where stream = ? and version > 0 and version > ?"
         " order by version limit ?",
         (stream, version, most),
     )
-    return recorded(rows)
+    return _fetch(cursor, most)[0]
 
 
 def recorded(rows: Iterable[Row]) -> list[Recorded]:

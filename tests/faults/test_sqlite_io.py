@@ -1,0 +1,103 @@
+"""The disk fails: what is not known to be stored is said to be unknown, and then it goes on.
+
+A disk that fails is a file that was exchanged under SQLite's hands: one that cannot be synced,
+written or read.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from whence.backends.sqlite import SqliteStore
+from whence.errors import StoreError, Unknown
+from whence.store import ALL, Appended, Commit, EventStore, Outcome, of_commit
+from whence.testing.conformance.words import (
+    append,
+    collect,
+    event,
+    happened,
+    outcome,
+    types,
+)
+
+Alone = Callable[..., str]
+
+
+def exchange(path: Path, other: str, flags: int) -> None:
+    """Let every open handle on ``path`` lead to ``other``."""
+    for name in os.listdir("/proc/self/fd"):
+        if os.path.realpath(f"/proc/self/fd/{name}") == str(path):
+            replacement = os.open(other, flags)
+            os.dup2(replacement, int(name))
+            os.close(replacement)
+
+
+def log_of(store: SqliteStore) -> Path:
+    return store.path.with_name("events.db-wal")
+
+
+async def opened(folder: str) -> SqliteStore:
+    store = SqliteStore(Path(folder, "events.db"))
+    await store.open()
+    await append(store, event("first", "s"))
+    return store
+
+
+async def several(store: EventStore, commits: list[Commit]) -> list[Outcome]:
+    return await asyncio.gather(*[outcome(store, each) for each in commits])
+
+
+async def check_unknown(store: SqliteStore) -> None:
+    """Nobody is told that it is stored, nor that it is not; and it goes on in this process."""
+    commits = [happened("s"), happened("t", 2), happened("s", expected=1)]
+    for each, end in zip(commits, await several(store, commits), strict=True):
+        assert isinstance(end, Unknown)
+        assert end.commit_id == each.id
+        assert f"SQLite failed on {store.path}: disk I/O error" in str(end)
+        assert await collect(store.read(of_commit(each.id))) == []
+    await append(store, event("second", "s"))
+    ends = await several(store, [*commits[:2], happened("s", expected=3)])
+    assert [type(end) for end in ends] == [Appended] * 3
+    right = ["first", "second", "happened", "happened", "happened", "happened"]
+    assert await types(store.read(ALL)) == right
+    await store.close()
+    async with SqliteStore(store.path) as again:
+        assert await types(again.read(ALL)) == right
+
+
+async def cannot_sync(folder: str) -> None:
+    store = await opened(folder)
+    exchange(log_of(store), "/dev/null", os.O_RDWR)
+    await check_unknown(store)
+
+
+async def cannot_write(folder: str) -> None:
+    store = await opened(folder)
+    exchange(log_of(store), str(log_of(store)), os.O_RDONLY)
+    await check_unknown(store)
+
+
+async def cannot_read(folder: str) -> None:
+    store = await opened(folder)
+    assert await types(store.read(ALL)) == ["first"]
+    await append(store, event("second"))
+    exchange(log_of(store), str(log_of(store)), os.O_WRONLY)
+    errors: list[str] = []
+    for _ in range(10):
+        try:
+            assert await types(store.read(ALL)) == ["first", "second"]
+        except StoreError as error:
+            errors.append(str(error))
+    failure = f"SQLite failed on {store.path}: disk I/O error"
+    assert errors  # once for each connection, which is then made anew
+    assert errors == [failure] * min(len(errors), 3)
+    assert await types(store.read(ALL)) == ["first", "second"]
+    await store.close()
+
+
+@pytest.mark.parametrize("fault", [cannot_sync, cannot_write, cannot_read])
+def test_a_failing_disk(alone: Alone, tmp_path: Path, fault: Callable[[str], object]) -> None:
+    alone(fault, tmp_path)
