@@ -10,6 +10,10 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
-    from whence.cli.process import run
+    try:
+        from whence.cli.process import run
 
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+        code = run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        code = 130  # `exits.INTERRUPTED`, whose module may not be there yet
+    sys.exit(code)

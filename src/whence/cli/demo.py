@@ -13,6 +13,9 @@ from whence.cli.parameters import Given
 from whence.cli.session import examples, reach_examples
 from whence.errors import NotFound
 
+Stop = tuple[str, list[str]]
+"""What there is to try, and the commands."""
+
 app = App(
     name="demo",
     help="See it work: one command's way through a small bank, step by step.",
@@ -34,17 +37,21 @@ async def demo(*, session: Given) -> None:
     output = session.output
     narration = Narration(output)
     if not output.json:
-        output.say(("whence", "bold cyan"), f": commands in, events kept, answers out. On {store}")
+        output.say(("whence", "bold cyan"), ": commands in, events kept, answers out.")
+        output.say(f"One command on its way through a small bank, whose store is {store}")
     async with bank.using(store=store, read=session.read, projecting=True) as opened:
         account = await tell(opened, narration)
-    tour = commands(store, account)
+    stops = tour(store, session.read, account)
     if output.json:
+        commands = [command for _, commands in stops for command in commands]
         about = {"store": store, "account": account}
-        output.document({**about, "steps": narration.document(), "next": tour})
+        output.document({**about, "steps": narration.document(), "next": commands})
         return
-    narration.step(">", "Now you: everything is in that file. Copy, paste, change")
-    for command in tour:
-        narration.show(command, style="cyan")
+    narration.step(">", "Now you. Copy, paste, change; all of it works on what was just stored")
+    for says, commands in stops:
+        narration.say(says)
+        for command in commands:
+            narration.show(f"  {command}", style="cyan")
 
 
 @app.command
@@ -68,28 +75,61 @@ async def git(path: str, /, *, tree: str | None = None, session: Given) -> None:
     await import_git(path, tree, session.store, session.read, session.output)
 
 
-def commands(store: str, account: str) -> list[str]:
-    """What to try next, to be copied and pasted: it works on the file that was just made."""
+def tour(store: str, read: str | None, account: str) -> list[Stop]:
+    """What to try next, to be copied and pasted: it works on what was just stored."""
     whence = program()
-    tour = [
-        f"export WHENCE_APP=bank:app WHENCE_STORE={shlex.quote(store)}",
-        f"{whence} send WithdrawMoney account_id={account} amount=1000 --by you",
-        f"{whence} send DepositMoney account_id={account} amount=25 --by you",
-        f"{whence} read balance",
-        f"{whence} history account-{account}",
-        f"{whence} history account-{account} --at 2",
-        f"{whence} ask FindAccounts owner=al --json",
-        f"{whence} tail",
-        f"{whence} doctor",
+    everything = ("All commands; each has its own --help:", [f"{whence} --help"])
+    if store.startswith("memory:"):
+        return [("That store is forgotten already.", []), everything]
+    named = {"WHENCE_APP": "bank:app", "WHENCE_STORE": store, "WHENCE_READ": read}
+    settings = [f"{name}={shlex.quote(value)}" for name, value in named.items() if value]
+    return [
+        ("Which application is meant, and which store:", [f"export {' '.join(settings)}"]),
+        (
+            "Send commands; the domain refuses the first:",
+            [
+                f"{whence} send WithdrawMoney account_id={account} amount=1000 --by you",
+                f"{whence} send DepositMoney account_id={account} amount=25 --by you",
+            ],
+        ),
+        (
+            "Ask what is; for programs, in JSON:",
+            [f"{whence} read balance", f"{whence} ask FindAccounts owner=al --json"],
+        ),
+        (
+            "Whence does it come? And what was it at version 2?",
+            [
+                f"{whence} history account-{account}",
+                f"{whence} history account-{account} --at 2",
+            ],
+        ),
+        (
+            "Look at the log (-f goes on: send from a second shell), and whether all is well:",
+            [f"{whence} tail", f"{whence} doctor"],
+        ),
+        *_real_input(whence, store),
+        everything,
+        *_more_to_read(),
     ]
+
+
+def _real_input(whence: str, store: str) -> list[Stop]:
     found = examples()
-    packaged = found / "gitlog" / "data" / "history.jsonl.gz" if found else None
-    if packaged is not None and packaged.exists():
-        kept = shlex.quote(f"{store.removesuffix('bank.db')}gitlog.db")
-        data = shlex.quote(_near(packaged))
-        tour.append(f"{whence} demo git {data} --store {kept}")
-        tour.append(f"{whence} demo git {data} --store {kept} --tree 2020-02-29 | head")
-    return [*tour, f"{whence} --help"]
+    history = found / "gitlog" / "data" / "history.jsonl.gz" if found else None
+    if history is None or not history.exists():
+        return []
+    command = f"{whence} demo git {shlex.quote(_near(history))}"
+    if store.startswith("sqlite:"):
+        command += f" --store {shlex.quote(store.removesuffix('.db') + '-gitlog.db')}"
+    says = "Real input: every commit of a real project, then its tree as it was one day:"
+    return [(says, [command, f"{command} --tree 2020-02-29 | head"])]
+
+
+def _more_to_read() -> list[Stop]:
+    found = examples()
+    if found is None or not (found.parent / "README.md").exists():
+        return []
+    return [("Then read README.md, and the tutorial in docs/tutorial/index.md.", [])]
 
 
 def program() -> str:

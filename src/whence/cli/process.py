@@ -13,7 +13,6 @@ from whence.cli.commands import build
 from whence.cli.exits import (
     DONE,
     FAILED,
-    INTERRUPTED,
     USAGE,
     as_document,
     code_of,
@@ -34,8 +33,6 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = _run(list(arguments))
         output.flush()
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except BrokenPipeError:
         _forget_the_reader()
         return DONE

@@ -17,7 +17,7 @@ from bank import (
 from whence.app import App
 from whence.bus import Receipt
 from whence.cli.narration import Narration
-from whence.cli.text import moment, to_json
+from whence.cli.text import to_json
 from whence.codec import to_builtins
 from whence.envelope import Recorded
 from whence.errors import Invalid, Rejected, Stale
@@ -96,6 +96,7 @@ async def decision(bank: Bank, command: WithdrawMoney) -> None:
     behaviour = bank.app.wiring.behaviour(Account)
     state = await bank.app.history(Account, bank.account).at(2)
     bank.tell.step("3", "The aggregate is built from its past events: the write model")
+    bank.tell.say("Position in the log, stream and version, type, payload:")
     for event in await bank.events():
         bank.tell.show(_event(event))
     before = state.balance
@@ -115,8 +116,9 @@ async def stored(bank: Bank, command: WithdrawMoney) -> Receipt:
     """Step 6."""
     receipt = await bank.app.send(command, by="alice", id=f"cash-machine-{bank.account}")
     bank.tell.step("6", "The event store keeps them, in order and for ever, or reports a conflict")
-    for event in await bank.events():
-        bank.tell.show(_event(event))
+    *known, new = map(_event, await bank.events())
+    bank.tell.show("\n".join(known))
+    bank.tell.show(new, style="green")
     bank.tell.say("The answer is a receipt, never data:")
     bank.tell.show(
         f"position {receipt.position}, versions {dict(receipt.versions)}",
@@ -205,6 +207,6 @@ async def overtaken(bank: Bank) -> None:
 
 def _event(event: Recorded) -> str:
     return (
-        f"{event.position}  {moment(event.time)}  {event.stream} v{event.version}"
-        f"  {event.type}  {event.data.decode()}"
+        f"{event.position}  {event.stream} v{event.version}  {event.type:14}"
+        f"  {event.data.decode()}"
     )
