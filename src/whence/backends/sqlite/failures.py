@@ -42,8 +42,10 @@ def explained(error: Exception, path: Path) -> Exception:
 
 def translated(error: sqlite3.Error, path: Path) -> StoreError:
     """The `StoreError` for ``error``, naming the file and what to do. To be raised from it."""
-    # An error without a code is the driver's own: what is in the file is no text.
-    kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    # An operational error without a code is the driver's own: what is in the file is no text.
+    operational = isinstance(error, sqlite3.OperationalError)
+    default = sqlite3.SQLITE_CORRUPT if operational else sqlite3.SQLITE_ERROR
+    kind = getattr(error, "sqlite_errorcode", default) & 0xFF
     if kind == sqlite3.SQLITE_FULL or (kind == sqlite3.SQLITE_IOERR and _no_room(path)):
         return StoreFull(f"There is no room to write to {path}: free some, and send again")
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

@@ -1,6 +1,5 @@
 """Opening a file: is it ours, is it whole, and is its schema up to date?"""
 
-import os
 import sqlite3
 import time
 from contextlib import closing
@@ -9,9 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from whence.backends.sqlite.failures import translated
-from whence.backends.sqlite.file import File, wal_of
+from whence.backends.sqlite.file import File
+from whence.backends.sqlite.soundness import check_file
 from whence.errors import (
-    DamagedStore,
     ForeignStore,
     NewerSchema,
     ReadOnlyStore,
@@ -40,7 +39,7 @@ def prepare(path: Path) -> File:
     Raises the `StoreError` that names what is wrong, and has then changed nothing.
     """
     if path.exists():
-        _check_file(path)
+        check_file(path)
     try:
         with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
             connection.execute("begin")  # one snapshot: others may be at it in this moment
@@ -73,27 +72,6 @@ def _use_wal(connection: sqlite3.Connection, path: Path) -> None:
             if not busy or time.monotonic() > until:
                 raise
             time.sleep(0.01)
-
-
-def _check_file(path: Path) -> None:
-    """What must be known before SQLite touches the file.
-
-    The file is not opened here: closing it would drop all locks that SQLite holds on it for
-    other handles of this process. So it is SQLite that finds out what is in it.
-    """
-    if path.is_dir():
-        raise ForeignStore(f"{path} is a directory: give the path of a file")
-    if not path.is_file():
-        raise ForeignStore(f"{path} is not a file: give another path")
-    if path.stat().st_size == 0 and wal_of(path).exists() and wal_of(path).stat().st_size:
-        raise DamagedStore(
-            f"{path} is empty, but its write-ahead log is not: restore it from a backup"
-        )
-    if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
-        raise ReadOnlyStore(
-            f"There is no right to write to {path}: whence must be able to write"
-            " the file and its directory"
-        )
 
 
 def check_owner(connection: sqlite3.Connection, path: Path) -> None:
