@@ -5,6 +5,7 @@ A deposit is about 200 bytes of payload and 90 of metadata, as events in real ap
 
 import asyncio
 import json
+import shutil
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -17,7 +18,6 @@ from whence import (
     App,
     Index,
     ReadModel,
-    Receipt,
     Rejected,
     command,
     decide,
@@ -119,29 +119,40 @@ def owner(number: int) -> str:
     return f"Owner {number % 1000}"
 
 
-def deposit(number: int, of: int) -> tuple[str, int, str, str, str]:
-    """What deposit number ``number`` says, spread over ``of`` accounts."""
-    return account(number % of), number % 97 + 1, "EUR", f"2026-11-23/{number:08}", NOTE
+def deposit(number: int, of: int, apart: int = 1) -> tuple[str, int, str, str, str]:
+    """What deposit number ``number`` says, spread over ``of`` accounts, each so far ``apart``."""
+    id = account(number % of * apart)
+    return id, number % 97 + 1, "EUR", f"2026-11-23/{number:08}", NOTE
 
 
-def deposits(count: int, of: int, start: int = 0) -> list[Deposit]:
+def deposits(count: int, of: int, start: int = 0, apart: int = 1) -> list[Deposit]:
     """Commands for ``count`` deposits."""
-    return [Deposit(*deposit(number, of)) for number in range(start, start + count)]
+    return [Deposit(*deposit(number, of, apart)) for number in range(start, start + count)]
 
 
-def history(events: int, accounts: int, start: int = 0) -> Iterator[tuple[str, int, str, bytes]]:
-    """A log as every side keeps it: stream, version, type and payload of each event."""
-    for number in range(start, events):
-        turn, place = divmod(number, accounts)
+Stored = tuple[str, int, str, bytes]
+"""An event as every side keeps it: stream, version, type and payload."""
+
+
+def history(events: int, accounts: int, start: int = 0) -> Iterator[Stored]:
+    """A log: every account is opened, then deposits go to them in turn."""
+    for place in range(start, min(accounts, events)):
         id = account(place)
-        if turn == 0:
-            yield f"account-{id}", 1, "AccountOpened", _json(account_id=id, owner=owner(place))
-        else:
-            _, amount, currency, reference, note = deposit(number, accounts)
-            data = _json(
-                account_id=id, amount=amount, currency=currency, reference=reference, note=note
-            )
-            yield f"account-{id}", turn + 1, "MoneyDeposited", data
+        yield f"account-{id}", 1, "AccountOpened", _json(account_id=id, owner=owner(place))
+    start = max(start, accounts)
+    yield from deposited(events - start, accounts, start)
+
+
+def deposited(
+    count: int, of: int, start: int = 0, apart: int = 1, before: int = 0
+) -> Iterator[Stored]:
+    """What `deposits` lead to, in accounts that had ``before`` events when the first came."""
+    for number in range(start, start + count):
+        id, amount, currency, reference, note = deposit(number, of, apart)
+        data = _json(
+            account_id=id, amount=amount, currency=currency, reference=reference, note=note
+        )
+        yield f"account-{id}", before + number // of + 1, "MoneyDeposited", data
 
 
 def fill(path: Path, events: int, accounts: int) -> None:
@@ -169,6 +180,11 @@ def log(work: Work, events: int, accounts: int) -> Path:
     return path
 
 
+def copy_of_log(work: Work, events: int, accounts: int) -> Path:
+    """The path of a store with such a log, to be changed: where `running` looks for its own."""
+    return Path(shutil.copy(log(work, events, accounts), work.folder / "bank.db"))
+
+
 def _json(**fields: str | int) -> bytes:
     return json.dumps(fields, separators=(",", ":")).encode()
 
@@ -188,12 +204,6 @@ class Running:
 
         return self._runner.run(wrapped())
 
-    def open_accounts(self, count: int, events: int) -> None:
-        """Give each of ``count`` accounts a history of ``events`` events."""
-        opening = [OpenAccount(account(number), owner(number)) for number in range(count)]
-        self.run(send_all(self.app, opening, 64))
-        self.run(send_all(self.app, deposits(count * (events - 1), count), 64))
-
     def send(self, commands: Sequence[object], at_once: int) -> Sample:
         """How many of ``commands`` it answers in a second, so many ``at_once``."""
         with Stopwatch() as watch:
@@ -201,18 +211,16 @@ class Running:
         return watch.rate(len(commands))
 
 
-async def send_all(app: App, commands: Sequence[object], at_once: int) -> list[Receipt]:
+async def send_all(app: App, commands: Sequence[object], at_once: int) -> None:
     """Send ``commands``, never more than ``at_once`` that wait for their answer."""
     todo = iter(commands)
-    receipts: list[Receipt] = []
 
     async def sender() -> None:
         for one in todo:
             receipt = await app.send(one, by=BY, correlation=CORRELATION)
-            receipts.append(receipt)
+            assert receipt.events
 
     await asyncio.gather(*(sender() for _ in range(at_once)))
-    return receipts
 
 
 @contextmanager

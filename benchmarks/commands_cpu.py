@@ -1,7 +1,6 @@
-"""Processor time per command, of the whole process, one command after another.
+"""Processor time per command, of the whole process: other clocks for the same commands.
 
-The commands of `commands_sequential`, in the same way; only another clock. It counts what the
-system does for a durable write, too, which is most of the floor.
+It counts what the system does for a durable write, too, which is most of the floor.
 """
 
 from collections.abc import Callable, Generator
@@ -26,15 +25,17 @@ def _cpu(side: Side) -> Callable[[Work], AbstractContextManager[Round]]:
     return measured
 
 
+_ONE, _MANY = commands_sequential.FIGURE.sides, commands_concurrent.FIGURE.sides
+
 FIGURE = Figure(
     "commands_cpu",
     "processor time per command",
     "µs",
     {
-        WHENCE: _cpu(commands_sequential.whence),
-        "whence, 64 at a time": _cpu(commands_concurrent.whence),
-        FLOOR: _cpu(commands_sequential.plain),
-        PEER: _cpu(commands_sequential.peer),
+        WHENCE: _cpu(_ONE[WHENCE]),
+        "whence, 64 at a time": _cpu(_MANY[WHENCE]),
+        FLOOR: _cpu(_ONE[FLOOR]),
+        PEER: _cpu(_ONE[PEER]),
     },
     (Goal(PEER, 5),),
     better="less",

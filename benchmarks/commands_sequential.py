@@ -1,87 +1,20 @@
-"""Commands, one after another: each is durable before the next is sent.
+"""Commands, one after another: each is durable before the next is sent."""
 
-* whence: `App.send` with default settings.
-* whence, cold: the same with ``cached=0``, so every command reads its account's events.
-* floor: rows with the same bytes, one in each transaction. It loads and decides nothing.
-* peer: ``repository.get``, a method of the aggregate, ``save``, in one thread.
-"""
+from functools import partial
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-
-from benchmarks import bank, floor
-from benchmarks.harness import FLOOR, PEER, WHENCE, Figure, Goal, Round, Sample, Stopwatch, Work
-from whence import App
-
-EVENTS = 10
-
-
-def _whence(work: Work, cached: int) -> Iterator[Round]:
-    accounts, count, sent = work.of(400, 16), work.of(600, 16), 0
-    with bank.running(
-        work, lambda url: App("bank", bank.Account, store=url, cached=cached)
-    ) as app:
-        app.open_accounts(accounts, EVENTS)
-
-        def one_round() -> Sample:
-            nonlocal sent
-            commands = bank.deposits(count, accounts, sent)
-            sent += count
-            return app.send(commands, 1)
-
-        yield one_round
-
-
-@contextmanager
-def whence(work: Work) -> Generator[Round]:
-    yield from _whence(work, 1024)
-
-
-@contextmanager
-def cold(work: Work) -> Generator[Round]:
-    yield from _whence(work, 0)
-
-
-@contextmanager
-def plain(work: Work) -> Generator[Round]:
-    accounts, count = work.of(400, 16), work.of(600, 16)
-    connection = floor.connect(work.folder / "floor.db")
-    floor.append(connection, floor.rows(bank.history(accounts * EVENTS, accounts)), 64)
-    done = accounts * EVENTS
-
-    def one_round() -> Sample:
-        nonlocal done
-        events = bank.history(done + count, accounts, done)
-        rows, done = floor.rows(events), done + count
-        with Stopwatch() as watch:
-            floor.append(connection, rows, 1)
-        return watch.rate(count)
-
-    yield one_round
-    connection.close()
-
-
-@contextmanager
-def peer(work: Work) -> Generator[Round]:
-    from benchmarks import peer
-
-    accounts, count, sent = work.of(400, 16), work.of(600, 16), 0
-    with peer.running(work.folder) as app:
-        peer.open_accounts(app, accounts, EVENTS)
-
-        def one_round() -> Sample:
-            nonlocal sent
-            commands = [bank.deposit(n, accounts) for n in range(sent, sent + count)]
-            sent += count
-            return peer.send(app, commands, 1)
-
-        yield one_round
-
+from benchmarks import commands
+from benchmarks.harness import FLOOR, PEER, WHENCE, Figure, Goal
 
 FIGURE = Figure(
     "commands_sequential",
     "commands, one after another",
     "commands/s",
-    {WHENCE: whence, "whence, cold": cold, FLOOR: plain, PEER: peer},
+    {
+        WHENCE: partial(commands.whence, times=600, at_once=1),
+        "whence, cold": partial(commands.cold, times=600, at_once=1),
+        FLOOR: partial(commands.plain, times=600, at_once=1),
+        PEER: partial(commands.peer, times=300, threads=1),
+    },
     (Goal(FLOOR, 0.7), Goal(PEER, 2)),
+    rounds=15,
 )

@@ -41,8 +41,8 @@ def whence(work: Work) -> Generator[Round]:
     def app_of(url: str) -> App:
         return App("bank", bank.Account, bank.Balance, store=url)
 
+    bank.copy_of_log(work, accounts * 2, accounts)
     with bank.running(work, app_of) as app:
-        app.open_accounts(accounts, 2)
 
         async def many(start: int) -> Sample:
             took: list[float] = []

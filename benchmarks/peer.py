@@ -6,6 +6,7 @@ It is installed for `make bench` only, so type checkers may not see it.
 # mypy: disable-error-code="import-not-found,misc,untyped-decorator,no-any-return,unused-ignore"
 # pyright: basic, reportMissingImports=false
 
+import shutil
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,9 +23,10 @@ from eventsourcing.sqlite import SQLiteTrackingRecorder
 from eventsourcing.utils import Environment
 
 from benchmarks import bank
-from benchmarks.harness import Sample, Stopwatch
+from benchmarks.harness import Sample, Stopwatch, Work
 
 THREADS = 8
+_FILE = "peer.db"
 
 
 class Account(Aggregate):
@@ -62,12 +64,22 @@ class Bank(Application):
 @contextmanager
 def running(folder: Path) -> Generator[Bank]:
     """The bank on a SQLite file in ``folder``."""
-    path = str(folder / "peer.db")
+    path = str(folder / _FILE)
     app = Bank({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": path})
     try:
         yield app
     finally:
         app.close()
+
+
+def copy_of_log(work: Work, events: int, accounts: int) -> None:
+    """Put a log of so many events where `running` looks for it; all figures of a run share it."""
+    path = work.shared / f"peer-{events}-{accounts}"
+    if not path.exists():
+        path.mkdir()
+        with running(path) as app:
+            open_accounts(app, accounts, events // accounts)
+    shutil.copy(path / _FILE, work.folder)
 
 
 def open_accounts(app: Bank, count: int, events: int) -> None:

@@ -21,7 +21,7 @@ STREAM = f"account-{bank.account(0)}"
 @contextmanager
 def whence(work: Work) -> Generator[Round]:
     events = work.of(EVENTS, QUICK)
-    bank.fill(work.folder / "bank.db", events, 1)
+    bank.copy_of_log(work, events, 1)
     with bank.running(work, lambda url: App("bank", bank.Account, store=url, cached=0)) as app:
 
         def one_round() -> Sample:

@@ -22,7 +22,7 @@ PEER_EVENTS = 20_000
 @contextmanager
 def whence(work: Work) -> Generator[Round]:
     events = work.of(EVENTS, QUICK)
-    bank.fill(work.folder / "bank.db", events, ACCOUNTS)
+    bank.copy_of_log(work, events, ACCOUNTS)
     with bank.running(work, lambda url: App("bank", bank.Account, store=url)) as app:
 
         async def read() -> int:
