@@ -17,8 +17,10 @@ EVERYWHERE = ["--app", "--store", "--read", "--json"]
 def commands() -> list[tuple[str, ...]]:
     """Every command, also those below another."""
     app = build(all=True)
-    below = [(name, inner) for name in NAMES for inner in app[name] if not inner.startswith("-")]
-    return [(name,) for name in NAMES] + below
+    found: list[tuple[str, ...]] = [(name,) for name in NAMES]
+    for name in NAMES:
+        found += [(name, inner) for inner in app[name] if not inner.startswith("-")]
+    return found
 
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
