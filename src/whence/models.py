@@ -1,13 +1,13 @@
 """A read model of an open application: all that can be asked of it, now and in the past."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from whence.codec import Codec
-from whence.errors import WiringError
+from whence.errors import StoreError, WiringError
 from whence.folds import NOTHING, Fold, Rows, Skipped, Stuck
 from whence.queries import Selection, Source
 from whence.readmodels import ReadModel, ReadModelSpec
@@ -126,7 +126,7 @@ class OpenModel(Generic[R]):
             self.folding.store,
             self.folding.events,
             self.fold,
-            None if self._kept is None else self._kept.rows.placed,
+            self._placed,
             await self.left_out(),
         )
         return await explanation.why(self.spec.fitting(self.spec.key, key), column, limit)
@@ -147,13 +147,25 @@ class OpenModel(Generic[R]):
         come and gone since, so it is folded from the beginning.
         """
         left_out = await self.left_out()
-        if self._kept is None:
-            return Beginning(None, 0, left_out)
-        checkpoint = await self._kept.checkpoint()
-        found = await self._kept.rows.placed(key)
+        checkpoint = await self._checkpoint()
+        found = await self._placed(key)
         if found is None:
             return Beginning(None, 0, left_out)
         return Beginning(found[0], max(found[1], checkpoint), left_out)
+
+    async def _checkpoint(self) -> int:
+        with suppress(StoreError):
+            return 0 if self._kept is None else await self._kept.checkpoint()
+        return 0
+
+    async def _placed(self, key: object) -> tuple[R, int] | None:
+        """The row of ``key`` as it is kept, if its database can say so.
+
+        It saves work, but all is in the log: also if there is no table yet, or one of other code.
+        """
+        with suppress(StoreError):
+            return None if self._kept is None else await self._kept.rows.placed(key)
+        return None
 
     async def _touched(
         self, low: int, high: int, progress: Progress | None

@@ -77,6 +77,11 @@ class Watching:
         finally:
             self._leave(fold, key, watcher)
 
+    @property
+    def busy(self) -> bool:
+        """Whether anybody watches."""
+        return self._task is not None
+
     async def close(self) -> None:
         """End all that is watched."""
         self._closed = True

@@ -16,7 +16,7 @@ from whence.tracing import Growing, Trace
 R = TypeVar("R", bound=ReadModel)
 
 Kept = Callable[[Any], Awaitable[tuple[R, int] | None]]
-"""Looks up the row of a key, and the position of the last event in it."""
+"""Looks up the row of a key, and the position of the last event in it; None: it is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Explanation(Generic[R]):
         store: EventStore,
         events: Codec,
         fold: Fold[R],
-        kept: Kept[R] | None = None,
+        kept: Kept[R],
         skipped: Skipped = NOTHING,
     ) -> None:
         self._store, self._events, self._fold = store, events, fold
@@ -88,7 +88,7 @@ class Explanation(Generic[R]):
             self._fold.spec.column(column)
         if limit is not None and limit < 1:
             raise ValueError(f"the latest {limit} reasons are none: a limit is 1 or more")
-        kept = None if self._kept is None else await self._kept(key)
+        kept = await self._kept(key)
         reasons, explained = await self._reasons(self._trace(key), kept, column, limit)
         wide = self._trace(key, wide=True)
         if not explained and wide.query != self._trace(key).query:
