@@ -72,6 +72,9 @@ async def test_no_file_at_all(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=f"{tmp_path}/a is not a directory: create it first"):
         await SqliteStore(tmp_path / "a" / "events.db").open()
     assert not (tmp_path / "a").exists()
+    name = "x" * 300
+    with pytest.raises(StoreError, match=f"{name} cannot be opened, nor a file made there"):
+        await SqliteStore(tmp_path / name).open()
 
 
 async def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
@@ -93,7 +96,7 @@ async def test_a_truncated_file(tmp_path: Path) -> None:
         path = tmp_path / f"{length}" / "events.db"
         path.parent.mkdir()
         path.write_bytes(whole.read_bytes()[:length])
-        await check_refused(path, DamagedStore, "was cut short: restore it from a backup")
+        await check_refused(path, DamagedStore, "is damaged: restore it from a backup")
 
 
 async def test_a_truncated_file_beside_its_log(tmp_path: Path) -> None:
@@ -109,7 +112,7 @@ async def test_a_truncated_file_beside_its_log(tmp_path: Path) -> None:
         path.parent.mkdir()
         path.write_bytes(content)
         path.with_name("events.db-wal").write_bytes(log)
-        await check_refused(path, DamagedStore, "was cut short: restore it from a backup")
+        await check_refused(path, DamagedStore, "is damaged: restore it from a backup")
 
 
 async def test_an_interrupted_checkpoint_is_finished(tmp_path: Path) -> None:

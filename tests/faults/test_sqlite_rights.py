@@ -80,7 +80,7 @@ async def read_only_folder(folder: str) -> None:
     become_nobody(folder)
     os.chmod(folder, 0o555)
     await check_read_only(path)
-    with pytest.raises(ReadOnlyStore, match=f"{folder}/new.db cannot be opened: whence must be"):
+    with pytest.raises(ReadOnlyStore, match=f"no right to write to {folder}/new.db: whence"):
         await SqliteStore(Path(folder, "new.db")).open()
     assert os.listdir(folder) == ["events.db"]
 

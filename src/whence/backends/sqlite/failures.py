@@ -1,5 +1,6 @@
 """What the driver says went wrong, in our words."""
 
+import os
 import resource
 import shutil
 import sqlite3
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from whence.backends.sqlite.file import wal_of
+from whence.backends.sqlite.file import size_of, wal_of
 from whence.errors import (
     DamagedStore,
     ForeignStore,
@@ -54,10 +55,9 @@ def translated(error: sqlite3.Error, path: Path) -> StoreError:
             " look for a program that left a transaction open on it"
         )
     if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-        return ReadOnlyStore(
-            f"There is no right to write to {path}: whence must be able to write"
-            " the file and its directory"
-        )
+        return read_only(path)
+    if kind == sqlite3.SQLITE_CANTOPEN:
+        return _cannot_open(path, error)
     if kind == sqlite3.SQLITE_CORRUPT:
         return damaged(path, error)
     if kind == sqlite3.SQLITE_NOTADB:
@@ -65,19 +65,40 @@ def translated(error: sqlite3.Error, path: Path) -> StoreError:
     return StoreError(f"SQLite failed on {path}: {error}")
 
 
-def damaged(path: Path, error: Exception) -> DamagedStore:
+def damaged(path: Path, details: object) -> DamagedStore:
     """What to say of a file that contradicts itself."""
-    return DamagedStore(f"{path} is damaged: restore it from a backup ({error})")
+    return DamagedStore(f"{path} is damaged: restore it from a backup ({details})")
+
+
+def read_only(path: Path) -> ReadOnlyStore:
+    """What to say of a file that may not be written, or a log of it that may not."""
+    return ReadOnlyStore(
+        f"There is no right to write to {_closed_log(path) or path}: whence must be able to"
+        " write the file and its directory"
+    )
+
+
+def _cannot_open(path: Path, error: sqlite3.Error) -> StoreError:
+    if not os.path.isdir(path.parent):
+        return StoreError(f"{path.parent} is not a directory: create it first")
+    if _closed_log(path) or not os.access(path.parent, os.W_OK):
+        return read_only(path)
+    return StoreError(f"{path} cannot be opened, nor a file made there: {error}")
+
+
+def _closed_log(path: Path) -> str | None:
+    for log in (f"{path}-wal", f"{path}-shm"):
+        if os.path.exists(log) and not os.access(log, os.R_OK | os.W_OK):
+            return log
+    return None
 
 
 def _no_room(path: Path) -> bool:
     largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = max(size_of(path), size_of(wal_of(path)))
+    if largest != resource.RLIM_INFINITY and size + _ROOM_TO_GO_ON > largest:
+        return True
     try:
-        sizes = [file.stat().st_size for file in (path, wal_of(path)) if file.exists()]
-        free = shutil.disk_usage(path.parent).free
+        return shutil.disk_usage(path.parent).free < _ROOM_TO_GO_ON
     except OSError:  # it is not even there
         return False
-    limited = largest != resource.RLIM_INFINITY
-    if limited and max(sizes, default=0) + _ROOM_TO_GO_ON > largest:
-        return True
-    return free < _ROOM_TO_GO_ON

@@ -42,6 +42,14 @@ def wal_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
+def size_of(path: Path) -> int:
+    """In bytes; 0 if there is no such file. SQLite makes and deletes logs at any moment."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 class File:
     """A SQLite file that exists. SQLite itself would not notice if it were moved or deleted."""
 

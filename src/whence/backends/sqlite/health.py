@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 
-from whence.backends.sqlite.file import wal_of
+from whence.backends.sqlite.file import size_of, wal_of
 from whence.backends.sqlite.schema import migrations
 from whence.backends.sqlite.store import SqliteStore
 from whence.errors import StoreError
@@ -30,7 +30,7 @@ async def examine(store: SqliteStore) -> list[Finding]:
 
 def _room(store: SqliteStore) -> Finding:
     free = shutil.disk_usage(store.path.parent).free
-    size = sum(file.stat().st_size for file in (store.path, wal_of(store.path)) if file.exists())
+    size = size_of(store.path) + size_of(wal_of(store.path))
     says = f"{size / 1e6:,.1f} MB in the file, {free / 1e6:,.0f} MB free on its disk"
     if free < _ROOM:
         return Finding("room", "problem", says, "free some room, or move the file")

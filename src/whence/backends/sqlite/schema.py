@@ -1,5 +1,6 @@
 """Opening a file: is it ours, is it whole, and is its schema up to date?"""
 
+import os
 import sqlite3
 import time
 from contextlib import closing
@@ -13,7 +14,6 @@ from whence.backends.sqlite.soundness import check_file
 from whence.errors import (
     ForeignStore,
     NewerSchema,
-    ReadOnlyStore,
     StoreError,
 )
 
@@ -38,7 +38,7 @@ def prepare(path: Path) -> File:
 
     Raises the `StoreError` that names what is wrong, and has then changed nothing.
     """
-    if path.exists():
+    if os.path.exists(path):
         check_file(path)
     try:
         with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
@@ -50,8 +50,6 @@ def prepare(path: Path) -> File:
             _migrate(connection, path)
             return File(path)
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
-            raise _cannot_open(path) from error
         raise translated(error, path) from error
 
 
@@ -125,11 +123,3 @@ def _statements(script: str) -> list[str]:
             statements.append(text)
             text = ""
     return statements
-
-
-def _cannot_open(path: Path) -> StoreError:
-    if not path.parent.is_dir():
-        return StoreError(f"{path.parent} is not a directory: create it first")
-    return ReadOnlyStore(
-        f"{path} cannot be opened: whence must be able to write the file and its directory"
-    )

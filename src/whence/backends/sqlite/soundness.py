@@ -5,9 +5,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from whence.backends.sqlite.failures import translated
-from whence.backends.sqlite.file import wal_of
-from whence.errors import DamagedStore, ForeignStore, ReadOnlyStore
+from whence.backends.sqlite.failures import damaged, read_only, translated
+from whence.backends.sqlite.file import size_of, wal_of
+from whence.errors import ForeignStore
+
+_PATIENCE = 30
+"""Seconds to wait for others that open the file at the same time."""
 
 
 def check_file(path: Path) -> None:
@@ -20,57 +23,51 @@ def check_file(path: Path) -> None:
         raise ForeignStore(f"{path} is a directory: give the path of a file")
     if not path.is_file():
         raise ForeignStore(f"{path} is not a file: give another path")
-    for file in (path, *(path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))):
-        if file.exists() and not os.access(file, os.R_OK | os.W_OK):
-            raise _read_only(file)
-    if not os.access(path.parent, os.W_OK):
-        raise _read_only(path)
-    if path.stat().st_size == 1:  # SQLite would take it for an empty file
+    if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
+        raise read_only(path)
+    if size_of(path) == 1:  # SQLite would take it for an empty file
         raise ForeignStore(f"{path} is not a SQLite file: give another path, or move it away")
-    if _looks_cut(path):
+    _check_length(path)
+
+
+def _check_length(path: Path) -> None:
+    """Raise `DamagedStore` if the file is shorter than it says.
+
+    Without a log SQLite would notice. With a log the file may be short: what is missing is in
+    the log, after a crash or while somebody brings it into the file. So every page is looked at,
+    and nothing is changed.
+    """
+    logged = size_of(wal_of(path)) > 0  # looked at first: who begins a file begins its log later
+    size = size_of(path)
+    if path.with_name(f"{path.name}-journal").exists():
+        return  # somebody begins it
+    if size == 0:
+        if logged:
+            raise damaged(path, "it is empty, but its log is not")
+        return
+    try:
+        with closing(_connect(path, "immutable=1")) as connection:  # as if it had no log
+            connection.execute("select count(*) from sqlite_schema").fetchone()
+            page: int = connection.execute("pragma page_size").fetchone()[0]
+            odd = size % page > 0
+    except sqlite3.DatabaseError:
+        odd = logged
+    if odd and not logged:
+        raise damaged(path, "its last page is not whole")
+    if odd:
         _check_pages(path)
 
 
-def _looks_cut(path: Path) -> bool:
-    """Whether it is shorter than it says. It may be, when a crash has left all in the log."""
-    if path.stat().st_size == 0:
-        return _size(wal_of(path)) > 0
-    if path.with_name(f"{path.name}-journal").exists():
-        return False  # the beginning of a new file, which SQLite will see to
-    try:
-        with closing(_connect(path, "immutable=1")) as connection:  # without its log
-            connection.execute("select count(*) from sqlite_schema").fetchone()
-            page: int = connection.execute("pragma page_size").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        kind = error.sqlite_errorcode & 0xFF
-        return kind == sqlite3.SQLITE_CORRUPT or _size(wal_of(path)) > 0
-    return path.stat().st_size % page != 0
-
-
 def _check_pages(path: Path) -> None:
-    """Look at every page, with those in the log, and change nothing."""
-    if not path.stat().st_size or not _size(wal_of(path)):
-        raise DamagedStore(f"{path} was cut short: restore it from a backup")
     try:
         with closing(_connect(path, "mode=ro")) as connection:
             (first,) = connection.execute("pragma quick_check(1)").fetchone()
     except sqlite3.Error as error:
         raise translated(error, path) from error
     if first != "ok":
-        details = first.splitlines()[-1]
-        raise DamagedStore(f"{path} was cut short: restore it from a backup ({details})")
-
-
-def _read_only(path: Path) -> ReadOnlyStore:
-    return ReadOnlyStore(
-        f"There is no right to write to {path}: whence must be able to write"
-        " the file and its directory"
-    )
+        raise damaged(path, first.splitlines()[-1])
 
 
 def _connect(path: Path, how: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    name = f"{path.absolute().as_uri()}?{how}"
+    return sqlite3.connect(name, uri=True, timeout=_PATIENCE, isolation_level=None)
