@@ -77,12 +77,12 @@ async def test_another_process_makes_the_changes(store_url: str) -> None:
     async with (
         bank.app.using(store=store_url, projecting=False) as reader,
         bank.app.using(store=store_url) as writer,
+        aclosing(reader.read(Balance).watch("ACC1")) as watched,
     ):
-        async with aclosing(reader.read(Balance).watch("ACC1")) as watched:
-            assert await following(watched) is None
-            await writer.send(OpenAccount("ACC1", "alice"))
-            await writer.send(DepositMoney("ACC1", 5))
-            assert await seen(watched, 2) == [0, 5]
+        assert await following(watched) is None
+        await writer.send(OpenAccount("ACC1", "alice"))
+        await writer.send(DepositMoney("ACC1", 5))
+        assert await seen(watched, 2) == [0, 5]
 
 
 @event
@@ -127,36 +127,36 @@ async def test_a_deleted_row_is_none_and_may_come_again(store_url: str) -> None:
 
 
 async def test_an_event_that_cannot_be_folded_ends_it_with_its_error(store_url: str) -> None:
-    async with App("pages", Pages, store=store_url, projecting=False) as app:
-        async with (
-            aclosing(app.read(Pages).watch("P")) as watched,
-            aclosing(app.read(Pages).watch("Q")) as other,
-        ):
-            assert await following(watched) is None
-            assert await following(other) is None
-            await append(app, "", Noted("P", "poison"), Noted("Q", "a"))
+    async with (
+        App("pages", Pages, store=store_url, projecting=False) as app,
+        aclosing(app.read(Pages).watch("P")) as watched,
+        aclosing(app.read(Pages).watch("Q")) as other,
+    ):
+        assert await following(watched) is None
+        assert await following(other) is None
+        await append(app, "", Noted("P", "poison"), Noted("Q", "a"))
 
-            with pytest.raises(HandlerFailed, match="no such line"):
-                await following(watched)
-            assert await following(other) == Pages("Q", ["a"], version=1)
+        with pytest.raises(HandlerFailed, match="no such line"):
+            await following(watched)
+        assert await following(other) == Pages("Q", ["a"], version=1)
 
 
 async def test_an_event_that_cannot_be_read_ends_what_it_may_concern() -> None:
     store = MemoryStore()
-    async with bank.app.using(store=store, projecting=False) as app:
-        async with (
-            aclosing(app.read(Balance).watch("ACC1")) as watched,
-            aclosing(app.read(Balance).watch("ACC2")) as other,
-        ):
-            assert await following(watched) is None
-            assert await following(other) is None
-            broken = NewEvent("AccountOpened", b'{"account_id": 5}', "account-ACC1")
-            await store.append([Commit("c1", [broken])])
-            await app.send(OpenAccount("ACC2", "bob"))
+    async with (
+        bank.app.using(store=store, projecting=False) as app,
+        aclosing(app.read(Balance).watch("ACC1")) as watched,
+        aclosing(app.read(Balance).watch("ACC2")) as other,
+    ):
+        assert await following(watched) is None
+        assert await following(other) is None
+        broken = NewEvent("AccountOpened", b'{"account_id": 5}', "account-ACC1")
+        await store.append([Commit("c1", [broken])])
+        await app.send(OpenAccount("ACC2", "bob"))
 
-            assert await seen(other, 1) == [0]
-            with pytest.raises(Undecodable):
-                await following(watched)
+        assert await seen(other, 1) == [0]
+        with pytest.raises(Undecodable):
+            await following(watched)
 
 
 async def test_it_ends_when_the_application_is_closed(store_url: str) -> None:
@@ -315,14 +315,16 @@ async def test_a_store_that_goes_away_and_comes_back_loses_nothing(
 ) -> None:
     monkeypatch.setattr("whence.watching._BACK_OFF", (0.01, 0.1))
     store = Interrupted()
-    async with bank.app.using(store=store, projecting=False) as app:
-        async with aclosing(app.read(Balance).watch("ACC1")) as watched:
-            assert await following(watched) is None
-            store.fails = 3
-            await append(app, "account-ACC1", AccountOpened("ACC1", "alice"))
-            await append(app, "account-ACC1", MoneyDeposited("ACC1", 5))
+    async with (
+        bank.app.using(store=store, projecting=False) as app,
+        aclosing(app.read(Balance).watch("ACC1")) as watched,
+    ):
+        assert await following(watched) is None
+        store.fails = 3
+        await append(app, "account-ACC1", AccountOpened("ACC1", "alice"))
+        await append(app, "account-ACC1", MoneyDeposited("ACC1", 5))
 
-            assert await seen(watched, 2) == [0, 5]
+        assert await seen(watched, 2) == [0, 5]
     assert "the store has gone away" in caplog.text
 
 
