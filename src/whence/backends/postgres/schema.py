@@ -3,6 +3,9 @@
 A migration only adds: processes that were started before it go on beside it.
 """
 
+import asyncio
+import random
+import time
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -10,13 +13,19 @@ from psycopg import Error
 
 from whence.backends.postgres.address import Address
 from whence.backends.postgres.connecting import Connection, closed, connect
-from whence.backends.postgres.failures import translated
-from whence.errors import DamagedStore, NewerSchema, ReadOnlyStore, StoreError
+from whence.backends.postgres.failures import BLOCKED, translated
+from whence.errors import DamagedStore, NewerSchema, ReadOnlyStore, StoreBusy, StoreError
 
 _OLDEST_SERVER = 14
 
 # Two processes never run one script: the second waits, and then finds it done.
 _LOCK = "select pg_advisory_xact_lock(6289412735128174593)"
+# Whoever stands in line for a table keeps all others waiting behind him, appends too. So a
+# migration soon leaves the line, and comes again.
+_POLITE = "set local lock_timeout = '400ms'; set local statement_timeout = 0"
+_PATIENCE = 60.0
+"""Seconds that an upgrade tries to have its turn."""
+
 # It asks the tables of the catalogue: functions such as to_regclass may answer from what the
 # session knew before it waited for the lock (behind a pooler a session is not new).
 _SERVER = b"""
@@ -79,10 +88,23 @@ async def status(address: Address) -> Status:
 
 async def upgrade(address: Address) -> list[str]:
     """Run the migrations that have not been run; return their names."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return await _upgrade(address)
+        except StoreBusy as error:
+            blocked = isinstance(error.__cause__, Error) and error.__cause__.sqlstate == BLOCKED
+            if not blocked or time.monotonic() > until:
+                raise
+        await asyncio.sleep(random.uniform(0.1, 0.5))
+
+
+async def _upgrade(address: Address) -> list[str]:
     connection = await connect(address, "whence schema")
     try:
         async with connection.transaction():
             await connection.execute(_LOCK, prepare=False)
+            await connection.execute(_POLITE, prepare=False)
             found = await _status(connection, address)
             for statement in _statements(address, found):
                 await connection.execute(statement, prepare=False)
