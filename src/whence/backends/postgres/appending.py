@@ -3,6 +3,8 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
 from itertools import accumulate
 
 import msgspec
@@ -12,15 +14,18 @@ from whence.store import Appended, Commit, EventQuery
 MOST_NAMES = 1_000
 """Locks that one call may take. A server has about 6,400 by default, for everybody."""
 
+_ONE = """
+select whence.append_one(%b, %b::bigint[], %b::bool[], %b, %b, %b, %b, %b, %b, %b, %b)
+"""
 _PLAIN = """
 select commit, last from whence.append_plain(
-    %b, %b::text[], %b::text[], %b::int[], %b::text[], %b::bigint[], %b::int[], %b::text[],
+    %b, %b::bigint[], %b::bool[], %b::int[], %b::text[], %b::bigint[], %b::int[], %b::text[],
     %b::int[], %b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::bytea[],
     %b::bigint[])
 """
 _EACH = """
 select outcome, last, versions::text from whence.append_each(
-    %b, %b::text[], %b::text[], %b::text[], %t::jsonb[], %t::jsonb[], %b::bigint[], %b::int[],
+    %b, %b::bigint[], %b::bool[], %b::text[], %t::jsonb[], %t::jsonb[], %b::bigint[], %b::int[],
     %b::int[], %b::text[], %b::text[], %b::bytea[], %b::text[], %b::bytea[], %b::bigint[])
 """
 
@@ -34,6 +39,25 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Manner:
+    """How to take locks."""
+
+    schema: str
+    """Stores in one database do not lock each other."""
+    patience: str
+    """How long to wait for each lock."""
+    few: bool = False
+    """Rather one lock that keeps everybody out than many."""
+
+    def locks(self, commits: Sequence[Commit]) -> tuple[str, list[int], list[bool]]:
+        """As parameters of a call."""
+        names = Names(set(), {"all"}) if self.few else names_of(commits)
+        alone = {_key(self.schema, name) for name in names.alone}
+        keys = sorted(alone.union(_key(self.schema, name) for name in names.shared))
+        return self.patience, keys, [key in alone for key in keys]
+
+
+@dataclass(frozen=True, slots=True)
 class Names:
     """What to lock: together with others that do the same, or alone.
 
@@ -43,11 +67,6 @@ class Names:
 
     shared: set[str]
     alone: set[str]
-
-    @property
-    def lists(self) -> tuple[list[str], list[str]]:
-        """As parameters."""
-        return list(self.shared - self.alone), list(self.alone)
 
 
 def is_plain(commits: Sequence[Commit]) -> bool:
@@ -63,7 +82,25 @@ def is_plain(commits: Sequence[Commit]) -> bool:
     return True
 
 
-def plain_call(commits: Sequence[Commit], patience: str, *, few: bool = False) -> Call:
+def is_one(commits: Sequence[Commit]) -> bool:
+    """Whether a group that `is_plain` is a single event."""
+    return len(commits) == 1 and len(commits[0].events) == 1
+
+
+def one_call(commit: Commit, manner: Manner) -> Call:
+    """The call for a commit that `is_one`."""
+    (event,) = commit.events
+    return Call(
+        _ONE,
+        (
+            *manner.locks([commit]),
+            *(commit.id, event.stream, commit.expected[event.stream], event.type, event.data),
+            *(_array(event.tags) if event.tags else None, event.metadata, event.micros),
+        ),
+    )
+
+
+def plain_call(commits: Sequence[Commit], manner: Manner) -> Call:
     """The call for a group that `is_plain`."""
     streams = [
         (number, stream, version)
@@ -81,20 +118,19 @@ def plain_call(commits: Sequence[Commit], patience: str, *, few: bool = False) -
             at[event.stream] = version = at[event.stream] + 1
             versions.append(version)
     ordinal, stream, *rest = _columns(commits)
-    names = names_of(commits, few=few).lists
     columns = (list(column) for column in zip(*streams, strict=True))
     return Call(
-        _PLAIN, (patience, *names, *columns, numbers, ids, ordinal, stream, versions, *rest)
+        _PLAIN,
+        (*manner.locks(commits), *columns, numbers, ids, ordinal, stream, versions, *rest),
     )
 
 
-def each_call(commits: Sequence[Commit], patience: str, *, few: bool = False) -> Call:
+def each_call(commits: Sequence[Commit], manner: Manner) -> Call:
     """The call for any group."""
     return Call(
         _EACH,
         (
-            patience,
-            *names_of(commits, few=few).lists,
+            *manner.locks(commits),
             [commit.id for commit in commits],
             [json.dumps(dict(commit.expected)) for commit in commits],
             [None if commit.unless is None else _items(commit.unless) for commit in commits],
@@ -118,7 +154,7 @@ def versions_in(text: str) -> dict[str, int]:
     return msgspec.json.decode(text, type=dict[str, int])
 
 
-def names_of(commits: Sequence[Commit], *, few: bool = False) -> Names:
+def names_of(commits: Sequence[Commit]) -> Names:
     """What a call locks: "all" in any case, so that who locks nothing else can have all alone.
 
     Locks are few on a server: a call that would need many does that.
@@ -132,9 +168,16 @@ def names_of(commits: Sequence[Commit], *, few: bool = False) -> Names:
         shared |= {f"stream {stream}" for stream in commit.expected.keys() - streams}
         for name in _looked_at(commit.unless):
             (shared if name.startswith("stream ") else alone).add(name)
-    if few or len(shared) + len(alone) > MOST_NAMES:
+    if len(shared) + len(alone) > MOST_NAMES:
         return Names(set(), {"all"})
     return Names(shared, alone)
+
+
+@lru_cache(maxsize=10_000)
+def _key(schema: str, name: str) -> int:
+    """The number of an advisory lock: kind 0x43 in the highest byte, a hash below."""
+    hashed = blake2b(f"{schema} {name}".encode(), digest_size=7).digest()
+    return 0x43 << 56 | int.from_bytes(hashed)
 
 
 def _looked_at(query: EventQuery | None) -> list[str]:

@@ -13,6 +13,7 @@ Row = tuple[Any, ...]
 Connection = AsyncConnection[Row]
 
 _SETTINGS = "-c jit=off -c statement_timeout=60s -c default_transaction_isolation=read\\ committed"
+_HINTS = "-c synchronous_commit=off"
 _PATIENCE = {
     "connect_timeout": "10",
     # a network that swallows everything is noticed in seconds, not in hours
@@ -23,13 +24,17 @@ _PATIENCE = {
 }
 
 
-def options(address: Address, name: str) -> dict[str, Any]:
-    """What to tell the driver. What the URL says itself goes first."""
+def options(address: Address, name: str, *, durable: bool = True) -> dict[str, Any]:
+    """What to tell the driver. What the URL says itself goes first.
+
+    What need not be ``durable`` does not wait for the disk: notifications, and snapshots.
+    """
     given = conninfo_to_dict(address.url)
     chosen: dict[str, Any] = {"application_name": name, **_PATIENCE}
     chosen = {key: value for key, value in chosen.items() if key not in given}
     if not address.pooled:  # a pooler would give these settings to others
-        chosen["options"] = f"{_SETTINGS} {given.get('options') or ''}"
+        settings = _SETTINGS if durable else f"{_SETTINGS} {_HINTS}"
+        chosen["options"] = f"{settings} {given.get('options') or ''}"
     return chosen | {"autocommit": True, "prepare_threshold": None if address.pooled else 0}
 
 

@@ -12,7 +12,7 @@ from psycopg import Error
 
 from whence.backends.postgres import appending
 from whence.backends.postgres.address import Address
-from whence.backends.postgres.appending import Call
+from whence.backends.postgres.appending import Call, Manner
 from whence.backends.postgres.connecting import Connection, Row, closed, connect
 from whence.backends.postgres.failures import BLOCKED, retried, translated, unsure
 from whence.backends.postgres.tickets import Job
@@ -63,7 +63,8 @@ class Lane:
         for attempt in range(_ATTEMPTS):
             left = [job for job in jobs if not job.judged]
             try:
-                await self._judge(left, f"{patience * 1000:.0f}ms", plain and attempt < 2, few)
+                manner = Manner(self._address.schema, f"{patience * 1000:.0f}ms", few)
+                await self._judge(left, manner, plain=plain and attempt < 2)
                 return
             except Error as error:
                 if unsure(error):
@@ -78,20 +79,15 @@ class Lane:
                     await self._again(error, attempt)
         raise StoreBusy(f"{self._address.shown}: others were faster {_ATTEMPTS} times in a row")
 
-    async def _judge(self, jobs: Sequence[Job], patience: str, plain: bool, few: bool) -> None:
+    async def _judge(self, jobs: Sequence[Job], manner: Manner, *, plain: bool) -> None:
         if not jobs:
             return
         connection = await self._connected()
-        commits = [job.commit for job in jobs]
         if plain:
-            call = appending.plain_call(commits, patience, few=few)
-            for number, last in await self._call(connection, call):
-                job = jobs[int(number) - 1]
-                job.outcome = appending.plain_outcome(job.commit, last)
+            await self._judge_plain(connection, jobs, manner)
         left = [job for job in jobs if not job.judged]
         if left:
-            commits = [job.commit for job in left]
-            call = appending.each_call(commits, patience, few=few)
+            call = appending.each_call([job.commit for job in left], manner)
             for job, row in zip(left, await self._call(connection, call), strict=True):
                 outcome, last, text = row
                 versions = appending.versions_in(text)
@@ -99,6 +95,21 @@ class Lane:
                     job.actual = versions
                 else:
                     job.outcome = Appended(last, versions, duplicate=outcome == "duplicate")
+
+    async def _judge_plain(
+        self, connection: Connection, jobs: Sequence[Job], manner: Manner
+    ) -> None:
+        """Judge those that meet no conflict; whatever the others meet is told by another call."""
+        commits = [job.commit for job in jobs]
+        if appending.is_one(commits):
+            rows = await self._call(connection, appending.one_call(commits[0], manner))
+            stored = [(1, last) for (last,) in rows if last is not None]
+        else:
+            rows = await self._call(connection, appending.plain_call(commits, manner))
+            stored = [(int(number), last) for number, last in rows]
+        for number, last in stored:
+            job = jobs[number - 1]
+            job.outcome = appending.plain_outcome(job.commit, last)
 
     async def _call(self, connection: Connection, call: Call) -> list[Row]:
         statement = self._address.sql(call.statement)

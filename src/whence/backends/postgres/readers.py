@@ -32,14 +32,14 @@ class Readers:
 
     def __init__(self, address: Address, size: int) -> None:
         self._address = address
-        self._mark = 0
+        self._mark, self._stored = 0, 1
         self._pool: AsyncConnectionPool[AsyncConnection[Row]] = AsyncConnectionPool(
             address.url,
             min_size=1,
             max_size=size,
             open=False,
             timeout=_PATIENCE,
-            kwargs=options(address, "whence reader"),
+            kwargs=options(address, "whence reader", durable=False),
         )
 
     async def open(self) -> None:
@@ -56,16 +56,17 @@ class Readers:
         self._mark = max(self._mark, int(rows[0][0]))
         return self._mark
 
+    def stored(self, position: int) -> None:
+        """This process has stored events up to ``position``."""
+        self._stored = max(self._stored, position)
+
     async def page(self, scan: Scan) -> tuple[Page, bool]:
         """The next page of ``scan``, and whether it is the last.
 
         The mark is taken in an earlier statement than the rows: all below it are visible then.
         """
-        if scan.stream is not None:
-            mark, rows = await self._marked(*scan.statement(0))
-        else:
-            mark = await self.watermark()
-            rows = await self.query(*scan.statement(mark))
+        mark = await (self._known() if scan.stream else self.watermark())
+        rows = await self.query(*scan.statement(mark))
         return scan.page(rows, mark)
 
     async def counted(self, scan: Scan) -> Scan:
@@ -108,17 +109,9 @@ class Readers:
             scan = scan.beyond(page)
         return ()
 
-    async def _marked(self, statement: str, values: Sequence[object]) -> tuple[int, list[Row]]:
-        """The watermark and then the rows of a statement that does not need it: one trip."""
-
-        async def ask(connection: Connection) -> tuple[int, list[Row]]:
-            async with connection.pipeline():
-                first = await connection.execute(mark, binary=True)
-                then = await connection.execute(text, values, binary=True)
-                return (await first.fetchall())[0][0], await then.fetchall()
-
-        mark, text = self._address.sql(_WATERMARK), self._address.sql(statement)
-        return await self._asking(ask)
+    async def _known(self) -> int:
+        """A watermark, which may be an old one if this process has stored nothing since."""
+        return await self.watermark() if self._stored > self._mark else self._mark
 
     async def _asking(self, ask: Callable[[Connection], Awaitable[Answer]]) -> Answer:
         """Ask on a connection of the pool; on another if that one turns out to be lost."""

@@ -13,7 +13,7 @@ from whence.errors import StoreError
 
 _POLL = 0.1
 """Seconds between two looks while somebody waits and nobody has told anything."""
-_COALESCE = 0.005
+_COALESCE = 0.01
 """Seconds in which all that is stored makes one notification."""
 _BACK_OFF = 1.0
 
@@ -41,8 +41,8 @@ class Watcher:
             work.append(self._listening())
         self._tasks = [asyncio.create_task(task, name="whence: watching") for task in work]
 
-    def stored(self, position: int) -> None:
-        """This process has stored events up to ``position``."""
+    def stored(self) -> None:
+        """This process has stored events."""
         self._look.set()
         self._news.set()
 

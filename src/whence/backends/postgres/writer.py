@@ -128,7 +128,8 @@ class Writer:
         outcomes = [job.outcome for ticket in group for job in ticket.jobs]
         stored = [o.position for o in outcomes if isinstance(o, Appended) and not o.duplicate]
         if stored:
-            self._watcher.stored(max(stored))
+            self._readers.stored(max(stored))
+            self._watcher.stored()
 
     async def _explain(self, ticket: Ticket) -> None:
         """Answer a call that meets a conflict, with the events that came in between."""

@@ -11,12 +11,6 @@
 -- the lowest of these locks nothing can appear any more. Rows are read by a later statement.
 -- Nobody waits for anybody in the steps 3 to 5, and no clock decides anything.
 
--- The lock of a name: kind 0x43 in the highest byte, a hash below, different in every schema.
-create function whence.lock_of(name text) returns bigint
-    language sql stable strict parallel safe
-    return (hashtextextended(name, 'whence.positions'::regclass::oid::bigint)
-            & 72057594037927935) | (67::bigint << 56);
-
 -- The lock of step 3: kind 0x45 in the highest byte, then 16 bits for the schema, then 40 of the
 -- position. Only an append that lasts for 5 * 10^11 others could be mistaken for a later one.
 create function whence.epoch_of(drawn bigint) returns bigint
@@ -24,9 +18,13 @@ create function whence.epoch_of(drawn bigint) returns bigint
     return (69::bigint << 56) | (('whence.positions'::regclass::oid::bigint & 65535) << 40)
            | (drawn & 1099511627775);
 
--- What an append needs of its transaction: that each statement sees what is committed by then,
--- and that what is acknowledged is on the disk. ``patience`` is how long to wait for a lock.
-create function whence.begin_append(patience text) returns void
+-- Step 1, and what an append needs of its transaction: that each statement sees what is committed
+-- by then, and that what is acknowledged is on the disk.
+create function whence.begin_append(
+    patience text,            -- how long to wait for each lock
+    keys     bigint[],        -- what to lock, in order,
+    alone    boolean[]        -- each alone, or together with others that do the same
+) returns void
     language plpgsql as $$
 begin
     if current_setting('transaction_isolation') <> 'read committed' then
@@ -37,20 +35,9 @@ begin
         perform set_config('synchronous_commit', 'on', true);
     end if;
     perform set_config('lock_timeout', patience, true);
-end
-$$;
-
--- Step 1: ``shared`` with others that write the same, ``alone`` to keep them out.
-create function whence.lock_names(shared text[], alone text[]) returns void
-    language plpgsql as $$
-begin
-    perform case when locks.alone then pg_advisory_xact_lock(locks.key)::text
-                 else pg_advisory_xact_lock_shared(locks.key)::text end
-    from (select key, bool_or(named.alone) as alone
-          from (select whence.lock_of(name) as key, false as alone from unnest(shared) as name
-                union all
-                select whence.lock_of(name), true from unnest(lock_names.alone) as name) named
-          group by key order by key) locks;
+    perform case when l.alone then pg_advisory_xact_lock(l.key)::text
+                 else pg_advisory_xact_lock_shared(l.key)::text end
+    from unnest(keys, begin_append.alone) as l (key, alone);
 end
 $$;
 
@@ -113,14 +100,49 @@ create function whence.carries(place bigint, words text[]) returns boolean
                                              where t.tag = word and t.position = place)), true)
             from unnest(words) as word);
 
--- The usual case, in few statements: each commit writes to streams of its own, at the versions
+-- The simplest case: one event, in a stream that must be at a version. Returns its position; null
+-- if the stream is elsewhere, and nothing is stored. An id that was there before is an error.
+create function whence.append_one(
+    patience text,
+    keys     bigint[],
+    alone    boolean[],
+    id       text,
+    stream   text,
+    expected bigint,
+    type     text,
+    data     bytea,
+    tags     text,            -- an array
+    metadata bytea,
+    micros   bigint
+) returns bigint
+    language plpgsql as $$
+declare
+    place bigint;
+begin
+    perform whence.begin_append(patience, keys, alone);
+    if expected <> whence.version_of(stream) then
+        return null;
+    end if;
+    perform whence.enter();
+    place := nextval('whence.positions');
+    insert into whence.events
+    values (place, stream, expected + 1, type, data, tags::text[], metadata, micros, id, 0);
+    if tags is not null then
+        insert into whence.tags (tag, position)
+        select distinct tag, place from unnest(tags::text[]) as tag;
+    end if;
+    return place;
+end
+$$;
+
+-- The usual case for many, in few statements: each commit writes to streams of its own, at the versions
 -- that it expects, and looks at nothing else. Returns the numbers of the commits that are stored,
 -- with their last positions; the streams of the others were elsewhere. An id that was there
 -- before, at other streams, is an error (23505) and nothing is stored.
 create function whence.append_plain(
     patience       text,
-    shared         text[],    -- names to lock: all, types and tags of the events
-    alone          text[],    -- streams of the events
+    keys           bigint[],
+    alone          boolean[],
     stream_commit  integer[], -- one entry for each stream written to: by which commit,
     stream_name    text[],
     stream_version bigint[],  -- at which version it must be
@@ -140,8 +162,7 @@ declare
     moved     integer[];
     positions bigint[];       -- one for each event; null for those that are not stored
 begin
-    perform whence.begin_append(patience);
-    perform whence.lock_names(shared, alone);
+    perform whence.begin_append(patience, keys, alone);
     moved := array(
         select s.commit
         from unnest(stream_commit, stream_name, stream_version) as s (commit, name, version)
@@ -209,12 +230,25 @@ begin
 end
 $$;
 
+-- Whether any event after ``after`` matches any of ``items``, if there are any.
+create function whence.any_matches(items jsonb, after bigint) returns boolean
+    language plpgsql as $$
+begin
+    for number in 0 .. coalesce(jsonb_array_length(items), 0) - 1 loop
+        if whence.matches(items -> number, after) then
+            return true;
+        end if;
+    end loop;
+    return false;
+end
+$$;
+
 -- Any commits, judged and stored one after another; a later one sees the earlier ones.
 -- Outcomes: stored, duplicate (with where it is), conflict (with the versions of what moved).
 create function whence.append_each(
     patience       text,
-    shared         text[],    -- names to lock: what is written, and streams that are looked at
-    alone          text[],    -- what else conditions look at, and streams that are written
+    keys           bigint[],
+    alone          boolean[],
     ids            text[],    -- one entry for each commit
     expected       jsonb[],   -- {"stream": version}
     unless         jsonb[],   -- items, or null
@@ -230,34 +264,41 @@ create function whence.append_each(
 ) returns table (commit integer, outcome text, last bigint, versions jsonb)
     language plpgsql as $$
 declare
-    one       integer := 1;   -- its first event
-    final     integer;        -- and its last
+    known     text[];         -- ids that are stored
+    first     integer := 1;   -- the number of its first event
+    final     integer;        -- and of its last
     numbers   bigint[];       -- versions of its events
     positions bigint[];
 begin
-    perform whence.begin_append(patience);
-    perform whence.lock_names(shared, alone);
+    perform whence.begin_append(patience, keys, alone);
+    known := array(select e.commit_id from whence.events e
+                   where e.commit_id = any (ids) and e.ordinal = 0);
     perform whence.enter();
     for number in 1 .. cardinality(ids) loop
         commit := number;
-        one := coalesce(last_event[number - 1], 0) + 1;
+        first := coalesce(last_event[number - 1], 0) + 1;
         final := last_event[number];
-        select max(e.position) into last from whence.events e where e.commit_id = ids[number];
-        if last is not null then
+        if ids[number] = any (known) then
             outcome := 'duplicate';
-            select coalesce(jsonb_object_agg(e.stream, e.version), '{}') into versions
-            from (select stream, max(version) as version from whence.events
-                  where commit_id = ids[number] and version > 0 group by stream) e;
+            select max(e.position),
+                   coalesce(jsonb_object_agg(e.stream, e.version) filter (where e.version > 0),
+                            '{}')
+            into last, versions
+            from (select stream, max(version) as version, max(position) as position
+                  from whence.events where commit_id = ids[number] group by stream) e;
             return next;
             continue;
         end if;
-        select coalesce(jsonb_object_agg(x.stream, x.actual), '{}') into versions
-        from (select key as stream, value::bigint as wanted, whence.version_of(key) as actual
-              from jsonb_each_text(expected[number])) x
-        where x.actual <> x.wanted;
-        if versions <> '{}' or exists (select from jsonb_array_elements(unless[number]) as item
-                                       where whence.matches(item, after[number])) then
+        versions := '{}';
+        if expected[number] <> '{}' then
+            select coalesce(jsonb_object_agg(x.stream, x.actual), '{}') into versions
+            from (select key as stream, value::bigint as wanted, whence.version_of(key) as actual
+                  from jsonb_each_text(expected[number])) x
+            where x.actual <> x.wanted;
+        end if;
+        if versions <> '{}' or whence.any_matches(unless[number], after[number]) then
             outcome := 'conflict';
+            last := null;
             return next;
             continue;
         end if;
@@ -266,25 +307,28 @@ begin
             select case when e.stream = '' then 0
                         else whence.version_of(e.stream)
                              + row_number() over (partition by e.stream order by e.number) end
-            from unnest(event_stream[one:final]) with ordinality as e (stream, number)
+            from unnest(event_stream[first:final]) with ordinality as e (stream, number)
             order by e.number);
-        positions := array(select nextval('whence.positions') from generate_series(one, final));
+        positions := array(select nextval('whence.positions') from generate_series(first, final));
         insert into whence.events
         select e.position, e.stream, e.version, e.type, e.data, e.tags::text[], e.metadata,
                e.micros, ids[number], e.ordinal
-        from unnest(positions, event_ordinal[one:final], event_stream[one:final], numbers,
-                    event_type[one:final], event_data[one:final], event_tags[one:final],
-                    event_metadata[one:final], event_micros[one:final])
+        from unnest(positions, event_ordinal[first:final], event_stream[first:final], numbers,
+                    event_type[first:final], event_data[first:final], event_tags[first:final],
+                    event_metadata[first:final], event_micros[first:final])
              as e (position, ordinal, stream, version, type, data, tags, metadata, micros);
-        insert into whence.tags (tag, position)
-        select distinct tag, e.position
-        from unnest(positions, event_tags[one:final]) as e (position, tags),
-             unnest(e.tags::text[]) as tag;
+        if array_remove(event_tags[first:final], null) <> '{}' then
+            insert into whence.tags (tag, position)
+            select distinct tag, e.position
+            from unnest(positions, event_tags[first:final]) as e (position, tags),
+                 unnest(e.tags::text[]) as tag;
+        end if;
+        known := known || ids[number];
         outcome := 'stored';
         last := positions[cardinality(positions)];
         select coalesce(jsonb_object_agg(e.stream, e.version), '{}') into versions
         from (select stream, max(version) as version
-              from unnest(event_stream[one:final], numbers) as e (stream, version)
+              from unnest(event_stream[first:final], numbers) as e (stream, version)
               where stream <> '' group by stream) e;
         return next;
     end loop;
