@@ -11,7 +11,7 @@ from whence.backends.postgres.reading import Scan
 from whence.backends.postgres.watcher import Watcher
 from whence.backends.postgres.writer import Writer
 from whence.errors import StoreError
-from whence.store import Commit, EventQuery, Outcome, Page
+from whence.store import Commit, EventQuery, Outcome, Page, check_read
 
 # Each found by a jump over all events of the one before.
 _STREAMS = """
@@ -42,12 +42,14 @@ class PostgresStore:
 
     ``url`` is a libpq URL; ``?schema=name`` names the schema (default: whence), and
     ``?pooled=yes`` says that a pooler in transaction mode stands in between. Holds at most
-    ``readers`` connections to read, one or two to write, and one to hear of news.
+    ``readers`` connections to read, one or two to write, and one to hear of news;
+    ``?pool=10`` says how many that may be in all.
     """
 
     def __init__(self, url: str, *, readers: int = 4) -> None:
         self.address = address(url)
-        self._number_of_readers = readers
+        pool = self.address.pool
+        self._number_of_readers = readers if pool is None else pool - 3
         self._open: _Parts | None = None
 
     async def __aenter__(self) -> "PostgresStore":
@@ -87,8 +89,7 @@ class PostgresStore:
         limit: int | None = None,
     ) -> AsyncIterator[Page]:
         """See `EventStore.read`."""
-        if limit is not None and limit < 1:
-            raise ValueError("a limit is at least 1")
+        check_read(after, limit)
         readers = self._parts.readers
         scan, finished = await readers.counted(Scan(query, after, backwards, limit)), False
         while not finished:
