@@ -56,6 +56,12 @@ def test_what_is_free_is_taken_once_and_its_epoch_grows(engine: Engine, board: B
     assert [one.owner for one in leases(engine, board)] == [A.id, A.id, B.id, B.id]
 
 
+def test_nothing_is_taken_from_the_living(engine: Engine, board: Board) -> None:
+    epochs = take(engine, board, A, ALL)
+    assert take(engine, board, B, epochs) == {}
+    fence(engine, board, A, epochs)
+
+
 def test_what_is_given_back_is_free_with_a_higher_epoch(engine: Engine, board: Board) -> None:
     take(engine, board, A, ALL)
     with engine.begin() as connection:
