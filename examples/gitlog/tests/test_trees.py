@@ -24,10 +24,11 @@ def imported(saved_history: Path, tmp_path_factory: pytest.TempPathFactory) -> s
     url = f"sqlite:///{tmp_path_factory.mktemp('gitlog')}/history.db"
 
     async def run() -> None:
-        async with gitlog.app.using(store=url) as app:
-            source = gitlog.open_source(saved_history)
+        source = gitlog.open_source(saved_history)
+        async with gitlog.app.using(store=url, projecting=False) as app:
             done = await gitlog.import_history(app, source, "fastapi")
             assert (done.new, done.changes) == (COMMITS, CHANGES)
+        async with gitlog.app.using(store=url) as app:
             await all_projected(app, done.position)
 
     asyncio.run(run())
@@ -48,16 +49,21 @@ async def files_now(app: App) -> Repository:
     return repository
 
 
+async def assert_as_expected(app: App, trees: list[ExpectedTree]) -> None:
+    """All twenty trees are what git says."""
+    assert len(trees) == 20
+    for expected in trees:
+        repository = await tree_at(app, "fastapi", expected.commit)
+        assert (repository.version, repository.head) == (expected.n, expected.commit)
+        assert len(list(tree_lines(repository))) == expected.files
+        assert digest(repository) == expected.sha256
+
+
 async def test_every_expected_tree_is_found_by_its_commit(
     imported: str, expected_trees: list[ExpectedTree]
 ) -> None:
-    assert len(expected_trees) == 20
     async with gitlog.app.using(store=imported) as app:
-        for expected in expected_trees:
-            repository = await tree_at(app, "fastapi", expected.commit)
-            assert (repository.version, repository.head) == (expected.n, expected.commit)
-            assert len(list(tree_lines(repository))) == expected.files
-            assert digest(repository) == expected.sha256
+        await assert_as_expected(app, expected_trees)
 
 
 async def test_every_expected_tree_is_found_by_its_time(
@@ -103,7 +109,7 @@ async def test_a_moment_that_is_none_is_said_to_be_so(imported: str) -> None:
             await tree_at(app, "swan")
 
 
-async def test_the_files_of_today_are_the_last_tree_also_after_a_rebuild(
+async def test_all_trees_and_the_files_of_today_are_the_same_after_a_rebuild(
     imported: str, expected_trees: list[ExpectedTree]
 ) -> None:
     last = expected_trees[-1].sha256
@@ -115,6 +121,7 @@ async def test_the_files_of_today_are_the_last_tree_also_after_a_rebuild(
             await app.rebuild(model)
         assert digest(await files_now(app)) == last
         assert await everything(app) == before
+        await assert_as_expected(app, expected_trees)
 
 
 async def everything(app: App) -> list[list[ReadModel]]:

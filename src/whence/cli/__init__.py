@@ -6,10 +6,14 @@ standard error. Modules are called like the commands that are in them.
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what it cannot say is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         from whence.cli.process import run
 

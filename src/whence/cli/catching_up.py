@@ -1,5 +1,6 @@
 """Bringing read models up to date before they answer: this process may be the only one."""
 
+import asyncio
 from collections.abc import Sequence
 
 from whence.app import App
@@ -10,6 +11,8 @@ from whence.subscriptions import Subscription
 
 _LOOK = 0.25
 """Seconds between two looks at how far it has come."""
+_SOON = 0.005
+"""Seconds that it takes to make a table, or the like."""
 _PATIENCE = 5.0
 """Seconds without any progress after which waiting is given up."""
 
@@ -34,6 +37,9 @@ async def catch_up(
 
 
 async def _wait(subscription: Subscription, target: int, patience: float, output: Output) -> None:
+    # Until it has begun there is no table, not even an empty one.
+    while (await subscription.status()).state == "new":  # noqa: ASYNC110, it sets no event
+        await asyncio.sleep(_SOON)
     if await _reached(subscription, target):
         return
     shown, idle = (await subscription.status()).position, 0.0

@@ -18,9 +18,9 @@ from gitlog.errors import NoHistory, NoSuchMoment
 from whence.app import App
 from whence.cli.catching_up import catch_up
 from whence.cli.output import Output
-from whence.cli.text import clean, plural
+from whence.cli.text import clean, plural, without_password
 from whence.codec import to_builtins
-from whence.errors import NotFound
+from whence.errors import NotFound, Rejected
 
 
 async def import_git(
@@ -30,6 +30,8 @@ async def import_git(
     store = store or f"sqlite:///{gitlog.name}.db"
     try:
         source = open_source(path)
+        if not source.total:
+            raise NotFound(f"{path} has no commits yet: there is nothing to import")
         async with gitlog.using(store=store, read=read, projecting=False) as app:
             imported = await _import(app, source, output)
             if tree is None:
@@ -38,6 +40,12 @@ async def import_git(
                 await _tree(app, imported.repository_id, tree, output)
     except (NoHistory, NoSuchMoment) as error:
         raise NotFound(str(error)) from error
+    except Rejected as error:
+        error.add_note(
+            f"{without_password(store)} holds another history of that name: name another store"
+            " with --store"
+        )
+        raise
 
 
 async def _import(app: App, source: Source, output: Output) -> Imported:
@@ -45,7 +53,8 @@ async def _import(app: App, source: Source, output: Output) -> Imported:
         imported = await import_history(app, source, progress=lambda done, total: advance(1))
     known = imported.commits - imported.new
     before = f", {known:,} known before" if known else ""
-    output.note(f"{plural(imported.new, 'new commit')} with {imported.changes:,} changes{before}")
+    new = f"{plural(imported.new, 'new commit')} with {plural(imported.changes, 'change')}"
+    output.note(f"{new}{before}")
     return imported
 
 
