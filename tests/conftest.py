@@ -9,6 +9,7 @@ The PostgreSQL is a private one, started when the first test asks for it.
 
 import os
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -39,3 +40,17 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.create_database()
     yield url
     postgres.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def postgres_schemas(postgres: PostgresServer) -> Iterator[Iterator[str]]:
+    """URLs of fresh, empty stores, each a schema in the same database: sooner made than that."""
+    url = postgres.create_database()
+    yield (f"{url}?schema=store{number}" for number in count())
+    postgres.drop_database(url)
+
+
+@pytest.fixture
+def postgres_schema(postgres_schemas: Iterator[str]) -> str:
+    """The URL of a fresh, empty store."""
+    return next(postgres_schemas)

@@ -15,5 +15,5 @@ from whence.testing.conformance import (
 
 class TestPostgres(StoreConformance, HandlesConformance, ProcessesConformance):
     @pytest.fixture
-    def open_store(self, postgres_url: str) -> OpenStore:
-        return partial(PostgresStore, postgres_url)
+    def open_store(self, postgres_schema: str) -> OpenStore:
+        return partial(PostgresStore, postgres_schema)
