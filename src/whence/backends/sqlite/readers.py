@@ -14,6 +14,8 @@ from whence.backends.sqlite.threads import Counter, Pace, Ticket, answer
 
 _SWIFT = 0.0005
 """Seconds. No event loop does by itself what takes longer on average."""
+_LATE = 0.005
+"""Seconds. Answers do not wait longer for those that travel with them."""
 
 Look = Callable[[sqlite3.Connection], object]
 
@@ -22,7 +24,7 @@ class Readers:
     """The pool. What one event loop asks in one iteration is answered by one thread."""
 
     def __init__(self, file: File, number: int) -> None:
-        self.counter: Counter[Look] = Counter(self._at_once)
+        self.counter: Counter[Look] = Counter(str(file.path), self._at_once)
         self._file = file
         self._pace = Pace(_SWIFT)
         self._own = _Reader(file, self._pace)  # for the event loops
@@ -56,10 +58,13 @@ class Readers:
     def _run(self) -> None:
         reader = _Reader(self._file, self._pace)
         while (tickets := self.counter.queue.get()) is not None:
-            for ticket in tickets:
+            answered, begun = 0, time.monotonic()
+            for number, ticket in enumerate(tickets, 1):
                 if not ticket.future.cancelled():
                     reader.look(ticket)
-            answer(tickets)
+                if number == len(tickets) or time.monotonic() - begun > _LATE:
+                    answer(tickets[answered:number])
+                    answered, begun = number, time.monotonic()
         self.counter.queue.put(None)  # for the next thread
         reader.close()
 

@@ -56,8 +56,9 @@ class Counter(Generic[Job]):
     may do the job there and say so. Two changes of threads can take longer than the job.
     """
 
-    def __init__(self, at_once: Callable[[Ticket[Job]], bool] = lambda ticket: False) -> None:
+    def __init__(self, name: str, at_once: Callable[[Ticket[Job]], bool]) -> None:
         self.closed = False
+        self._name = name
         self._at_once = at_once
         self.queue: SimpleQueue[Sequence[Ticket[Job]] | None] = SimpleQueue()
         self._desk: _Desk[Job] = _Desk()
@@ -91,7 +92,7 @@ class Counter(Generic[Job]):
                 self.queue.put(tickets)
                 return
         for ticket in tickets:  # closed by another thread; nobody would answer
-            ticket.error = StoreError("the store was closed")
+            ticket.error = StoreError(f"{self._name} was closed: nothing was done")
         _resolve(tickets)
 
 

@@ -39,7 +39,7 @@ class Writer:
     """Owns the writing connection. ``on_head`` is told each new head, right after a commit."""
 
     def __init__(self, file: File, on_head: Callable[[int], None]) -> None:
-        self.counter: Counter[Job] = Counter(self._at_once)
+        self.counter: Counter[Job] = Counter(str(file.path), self._at_once)
         self._file = file
         self._on_head = on_head
         self._waiting: deque[Ticket[Job]] = deque()
