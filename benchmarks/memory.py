@@ -12,12 +12,14 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 from benchmarks import bank
 from benchmarks.harness import WHENCE, Figure, Round, Sample, Surplus, Work
 from whence import App
 
-EVENTS, ACCOUNTS = (1_000_000, 1_000), (10_000, 10)
+EVENTS, ACCOUNTS = (1_000_000, 1_000), (1_000, 10)
+HERE = Path(__file__).parents[1]
 TENTH, HUNDREDTH = "a tenth of it", "a hundredth"
 
 
@@ -32,7 +34,7 @@ def replaying(work: Work, part: int) -> Generator[Round]:
         read.unlink(missing_ok=True)
         script = [sys.executable, "-m", "benchmarks.memory", str(store), str(read)]
         done = subprocess.run(
-            [*script, str(events // part)], stdout=subprocess.PIPE, text=True, check=True
+            [*script, str(events // part)], cwd=HERE, stdout=subprocess.PIPE, text=True, check=True
         )
         return Sample(float(done.stdout))
 
