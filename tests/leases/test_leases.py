@@ -157,21 +157,6 @@ async def test_a_worker_that_was_asleep_owns_nothing_until_it_has_looked_again(
     assert await until_owned(sleeper, 4) == epochs  # it was in time: nobody has taken over
 
 
-async def test_a_clock_that_is_an_hour_wrong_makes_no_difference(workers: Workers) -> None:
-    ahead, right, behind = workers(clock=Clock(3600)), workers(), workers(clock=Clock(-3600))
-    for one in (ahead, right, behind):
-        await one.join(NAME, 15)
-    for one in (ahead, right, behind):
-        await until_owned(one, 5)
-    await right.close()
-
-    async def handed_over() -> bool:
-        return len(await ahead.owned(NAME)) + len(await behind.owned(NAME)) == 15
-
-    await until(handed_over)
-    assert ahead.counts.lost == behind.counts.lost == 0
-
-
 async def test_a_worker_that_was_declared_dead_begins_anew(
     workers: Workers, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -233,7 +218,7 @@ async def test_all_leases_of_a_worker_are_renewed_by_one_statement(
     await asyncio.sleep(0.6)  # everything is settled, and known to be
     event.listen(own, "before_cursor_execute", note)
     start = monotonic()
-    await asyncio.sleep(2.0)
+    await asyncio.sleep(1.2)
     seconds = monotonic() - start
     assert set(said) == {"update", "select"}
     assert said.count("update") <= seconds / 0.3 + 1
