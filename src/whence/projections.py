@@ -45,6 +45,8 @@ class ProjectionSpec:
     """How many processes may share its work; what is of one stream stays together."""
     database: str | None = None
     """The URL of the database that it writes to; None: where the read models are."""
+    attempts: int = 3
+    """How often an event is tried again that a handler fails on, before it is parked."""
 
     @property
     def where(self) -> str:
@@ -70,8 +72,10 @@ class Projection:
 
     ``tables``, or the ``metadata`` that they are in, are made at start and emptied at a rebuild:
     nobody else may write to them. ``class Ledger(Projection, name="ledger", slices=8,
-    database="postgresql://...")`` names it, lets eight processes share its work (whoever has a
-    stream has all of it), and writes to another database than that of the read models.
+    database="postgresql://...", attempts=5)`` names it, lets eight processes share its work
+    (whoever has a stream has all of it; counts from the next rebuild on), writes to another
+    database than that of the read models, and tries an event five times more that a handler fails
+    on, before its stream is parked.
     """
 
     __projection__: ClassVar[ProjectionSpec]
@@ -79,14 +83,20 @@ class Projection:
     metadata: "ClassVar[MetaData | None]" = None
 
     def __init_subclass__(
-        cls, *, name: str = "", slices: int = 1, database: str | None = None, **options: Any
+        cls,
+        *,
+        name: str = "",
+        slices: int = 1,
+        database: str | None = None,
+        attempts: int = 3,
+        **options: Any,
     ) -> None:
         super().__init_subclass__(**options)
         if slices < 1:
             raise WiringError(f"{place(cls)}: {slices} slices are none: one or more")
         handlers = collect(cls, "project", "event")
         name = name or snake_case(cls.__name__)
-        cls.__projection__ = ProjectionSpec(cls, name, handlers, slices, database)
+        cls.__projection__ = ProjectionSpec(cls, name, handlers, slices, database, attempts)
 
 
 def projection_of(cls: type[Projection]) -> ProjectionSpec:

@@ -16,7 +16,7 @@ The first field is the key. Everything else needs a value before anything has ha
 
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -121,6 +121,10 @@ class ReadModelSpec(Generic[R]):
     """Events that are nowhere but in the streams of these categories whose id is the key. See
     `whence.tracing.homes_of`."""
     kind: Kind = "catch-up"
+    revision: int | None = None
+    """Which fold this is, as its author counts; None: a hash of the code tells."""
+    attempts: int = 3
+    """How often an event is tried again that a handler fails on, before its key is parked."""
 
     @property
     def where(self) -> str:
@@ -135,6 +139,8 @@ class ReadModelSpec(Generic[R]):
     @cached_property
     def shape(self) -> str:
         """A hash of all that decides what is in the rows: if it differs, they are rebuilt."""
+        if self.revision is not None:
+            return f"{self.layout}:revision {self.revision}"
         handlers = [(h.function, h.options.get("key")) for h in self.evolvers.values()]
         words = [describe(message).words for message in self.evolvers]
         parts = [*(part for pair in handlers for part in pair), *helpers(self.cls)]
@@ -181,11 +187,14 @@ class ReadModelType(msgspec.StructMeta):
         key: str = "",
         name: str = "",
         kind: Kind = "catch-up",
+        revision: int | None = None,
+        attempts: int = 3,
         kw_only: bool = False,
     ) -> "ReadModelType":
         cls = super().__new__(mcls, class_name, bases, body, kw_only=kw_only)
         if any("__notes__" in base.__dict__ for base in cls.__mro__):
-            cls.__model__ = _spec(cls, key, name or snake_case(class_name), kind)
+            spec = _spec(cls, key, name or snake_case(class_name), kind)
+            cls.__model__ = replace(spec, revision=revision, attempts=attempts)
         return cls
 
 
@@ -194,7 +203,9 @@ class ReadModel(msgspec.Struct, metaclass=ReadModelType, kw_only=True):
 
     ``class Balance(ReadModel, key="account_id", name="balances")`` names the key, if it is not
     the first field, and the table, if it is not called like the class. ``kind="live"`` keeps no
-    table: each question folds the log.
+    table: each question folds the log. ``revision=3`` says by hand which fold this is, instead of
+    a hash of its code: another one is another fold, and all rows are made anew. ``attempts=5``
+    tries an event five times more that a handler fails on, before its row's key is parked.
     """
 
     __model__: ClassVar[ReadModelSpec[Any]]

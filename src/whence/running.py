@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whence.answers import Queries
 from whence.backends import backend, given
@@ -29,9 +29,13 @@ from whence.readmodels import ReadModel
 from whence.recording import Recorder
 from whence.repository import Repository
 from whence.store import EventStore
+from whence.subscribers import Subscriber
 from whence.subscriptions import Subscription, Subscriptions
 from whence.telemetry import Telemetry
 from whence.wiring import Wiring
+
+if TYPE_CHECKING:
+    from whence.backends.sql import ReadDatabase
 
 Elsewhere = Callable[[str | None], str | None]
 """The URL of the database that a projection writes to, for the one that its class names."""
@@ -67,7 +71,7 @@ class Running:
         self._route(wiring)
         wiring.check(self.bus.handled)
         self.bus.start()
-        self._open_read_side(wiring, read_url or self.backend.read_url, elsewhere)
+        self._open_read_side(wiring, read_url or self.backend.read_url, elsewhere, clock)
         self.queries = Queries(wiring.queries, app)
         for answer in wiring.answers:
             self.queries.register(answer)
@@ -113,16 +117,19 @@ class Running:
             raise WiringError(f"{spec.where} is {spec.kind}: it has no table that follows the log")
         return self.subscriptions.by_name[spec.name]
 
-    def _open_read_side(self, wiring: Wiring, read_url: str, elsewhere: Elsewhere) -> None:
+    def _open_read_side(
+        self, wiring: Wiring, read_url: str, elsewhere: Elsewhere, clock: Clock
+    ) -> None:
         # SQLAlchemy is imported when it is needed, not by `import whence`.
         from whence.backends.sql import ReadDatabase, SqlProjection, SqlReadModel
         from whence.backends.sql.scratch import Scratches
         from whence.backends.sql.tables import table_of
 
-        self.database = ReadDatabase(read_url)
+        self.database = ReadDatabase(read_url, clock=clock)
         self.databases = {read_url: self.database}
-        self.subscriptions = Subscriptions(self.store)
-        self.folding = Folding(self.store, wiring.events, Scratches(self.store))
+        self.subscriptions = Subscriptions(self.store, clock)
+        scratches = Scratches(self.store)
+        self.folding = Folding(self.store, wiring.events, scratches, self.database.left_out)
         self._models = dict[type[ReadModel], OpenModel[Any]]()
         for spec in wiring.specs():
             fold = Fold(spec, wiring.events)
@@ -131,15 +138,18 @@ class Running:
                 self._models[spec.cls] = OpenModel(self.folding, fold, table)
                 continue
             source = SqlReadModel(spec, self.database, wiring.events)
-            reached = self.subscriptions.add(source).reached
+            reached = self._follow(source, self.database).reached
             kept = Kept(source.reader, source.checkpoint, reached)
             self._models[spec.cls] = OpenModel(self.folding, fold, source.table, kept)
         for projection in (part.__projection__ for part in wiring.projections):
             url = elsewhere(projection.database) or read_url
             if url not in self.databases:
-                self.databases[url] = ReadDatabase(url)
-            follower = SqlProjection(projection, self.databases[url], wiring.events)
-            self.subscriptions.add(follower)
+                self.databases[url] = ReadDatabase(url, clock=clock)
+            database = self.databases[url]
+            self._follow(SqlProjection(projection, database, wiring.events), database)
+
+    def _follow(self, subscriber: Subscriber, database: "ReadDatabase") -> Subscription:
+        return self.subscriptions.add(subscriber, database.ownership, database.owners)
 
     def _pipeline(self, authorize: Authorize | None, steps: Sequence[Placed]) -> Pipeline:
         pipeline = Pipeline(

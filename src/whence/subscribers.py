@@ -1,16 +1,14 @@
-"""What a subscriber to the log promises, and how it is led along the log.
+"""What a subscriber to the log promises.
 
 Each keeps how far it has come beside what it makes of the events, so that both change together.
 """
 
-from collections.abc import AsyncIterator
-from time import monotonic
+from collections.abc import Mapping
 from typing import Protocol
 
-from whence.store import EventQuery, EventStore, Page
-
-SAVE = 0.1
-"""Progress over events that concern nobody is saved this many seconds later at the latest."""
+from whence.slices import Mark, Share
+from whence.status import Standing, Wanted
+from whence.store import EventQuery, Page
 
 
 class Overtaken(Exception):
@@ -18,47 +16,70 @@ class Overtaken(Exception):
 
 
 class Finished(Exception):
-    """Somebody else has finished this build: there is nothing left to do."""
+    """There is no such build any more: somebody else has finished it, or cancelled it."""
+
+
+class Halted(Exception):
+    """People do not want it to run."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        super().__init__(wanted)
+        self.wanted: Wanted = wanted
+
+
+class Superseded(Exception):
+    """What is there was made by other code, which runs somewhere else by now."""
 
 
 class Follower(Protocol):
     """Takes the log page by page."""
 
     @property
+    def name(self) -> str:
+        """Under which its progress is kept."""
+        ...
+
+    @property
     def query(self) -> EventQuery:
         """Which part of the log it takes."""
         ...
 
-    async def checkpoint(self) -> int:
-        """The position up to which everything is handled and kept."""
+    @property
+    def patience(self) -> float:
+        """Seconds after which progress that was not written is saved, at the latest."""
         ...
 
-    async def apply(self, page: Page, after: int) -> bool:
-        """Handle ``page`` and move the checkpoint from ``after`` to its end, both or neither.
+    async def marks(self) -> Mapping[int, Mark]:
+        """How far each slice has come, as it is kept. Raises `Halted` or `Superseded`."""
+        ...
 
-        False: nothing in it concerns this one, and nothing was written.
-        Raises `Overtaken` if the checkpoint is not at ``after`` any more.
+    async def apply(self, page: Page, share: Share) -> bool:
+        """Handle what of ``page`` is for ``share``, and move it to its end, both or neither.
+
+        False: nothing was written; `save` will do that.
+        Raises `Overtaken` if a slice is not where ``share`` has it any more, and whatever `marks`
+        raises.
         """
         ...
 
-    async def save(self, position: int, after: int) -> None:
-        """Move the checkpoint from ``after`` to ``position``. Raises `Overtaken` likewise."""
+    async def save(self, position: int, share: Share) -> None:
+        """Keep what was handled, and move ``share`` to ``position``. Raises like `apply`."""
         ...
 
 
 class Build(Follower, Protocol):
     """Makes what a subscriber keeps anew, from the first event on.
 
-    Its `checkpoint` raises `Finished` when somebody else has brought it to its end.
+    Its `marks` raises `Finished` when somebody else has brought it to its end.
     """
 
     @property
     def in_place(self) -> bool:
-        """It works on what is there, so nobody else may follow the log into it meanwhile."""
+        """It empties what is there: those who follow the log fill it again."""
         ...
 
     async def switch(self) -> bool:
-        """Put the new in the place of the old. False: the old is ahead; catch up and try again.
+        """Put the new in the place of the old. False: not yet; catch up and try again.
 
         Raises `Overtaken` or `Finished` if somebody else was faster.
         """
@@ -68,68 +89,58 @@ class Build(Follower, Protocol):
 class Subscriber(Follower, Protocol):
     """A follower whose work can be made anew."""
 
-    @property
-    def name(self) -> str:
-        """Unique among those that keep their checkpoints in one place."""
-        ...
-
     async def start(self) -> Build | None:
         """Get ready. What is returned must be finished before anything else.
 
         That is a rebuild that was broken off, or one that is needed because what is there was
-        made by other code.
+        made by other code. Raises `Halted`.
         """
         ...
 
-    async def rebuild(self) -> Build:
-        """Begin to make everything anew."""
+    async def rebuild(self, head: int) -> Build:
+        """Begin to make everything anew; the log ends at ``head``. Raises `Halted`."""
         ...
 
-    async def problem(self) -> str | None:
-        """Why it stands still, as it was noted; None if it does not."""
+    async def building(self) -> Build | None:
+        """A rebuild that is under way with the code of this process; None: there is none."""
         ...
 
-    async def note(self, problem: str) -> None:
-        """Say why it stands still, for those who look from another process."""
+    async def checkpoint(self) -> int:
+        """How far all of it has come, as it is kept; 0 if nothing is there yet."""
+        ...
+
+    async def standing(self) -> Standing | None:
+        """What is kept about it; None: nothing is there yet."""
+        ...
+
+    async def note(self, problem: str | None) -> None:
+        """Say why it stands still, for those who look from another process; None: it does not."""
         ...
 
 
-class Walk:
-    """A follower's way along the log: what is handled, and what of it is saved."""
+class Controls(Protocol):
+    """What people can do with a subscriber, in whatever process."""
 
-    def __init__(self, follower: Follower, store: EventStore) -> None:
-        self.position = 0
-        self._follower = follower
-        self._store = store
-        self._saved = 0
-        self._saved_at = 0.0
+    async def want(self, wanted: Wanted) -> None:
+        """Say what is wanted. When this returns, everybody keeps to it."""
+        ...
 
-    async def begin(self) -> None:
-        """Go to the checkpoint."""
-        self._save_is_at(await self._follower.checkpoint())
+    async def rewind(self, position: int) -> None:
+        """Handle what is after ``position`` once more."""
+        ...
 
-    async def pages(self) -> AsyncIterator[Page]:
-        """Every page from here to the head, each after it was handled."""
-        follower = self._follower
-        async for page in self._store.read(follower.query, after=self.position):
-            if await follower.apply(page, self._saved):
-                self._save_is_at(page.scanned)
-            else:
-                self.position = page.scanned
-                await self.save(SAVE)
-            yield page
+    async def cancel(self) -> bool:
+        """Break off a rebuild. False: there is none."""
+        ...
 
-    async def save(self, at_least: float = 0.0) -> None:
-        """Save the progress, if there is any that is so many seconds old."""
-        if self.unsaved and monotonic() - self._saved_at >= at_least:
-            await self._follower.save(self.position, self._saved)
-            self._save_is_at(self.position)
+    async def roll_back(self) -> bool:
+        """Go back to the generation before. False: it is not there any more."""
+        ...
 
-    @property
-    def unsaved(self) -> bool:
-        """Whether there is progress that is not saved."""
-        return self._saved < self.position
+    async def clean(self) -> bool:
+        """Drop the generation before. False: it is not there any more."""
+        ...
 
-    def _save_is_at(self, position: int) -> None:
-        self.position = self._saved = position
-        self._saved_at = monotonic()
+    async def drop(self) -> None:
+        """Remove everything that it has made."""
+        ...

@@ -5,64 +5,57 @@ Catching up is the only path; a store's hint that there is more only shortens th
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from time import monotonic
-from typing import Literal
 
-from whence.errors import Behind, WiringError
+from whence.building import Builder, Progress
+from whence.clock import Clock, SystemClock
+from whence.errors import Behind, WhenceError, WiringError
+from whence.leases import Everything, Ownership
+from whence.reporting import Owners, Report
+from whence.status import Status
 from whence.store import EventStore
-from whence.subscribers import SAVE, Build, Finished, Overtaken, Subscriber, Walk
+from whence.subscribers import Build, Halted, Overtaken, Subscriber, Superseded
+from whence.walking import Walk
 
 log = logging.getLogger("whence")
 
-State = Literal["new", "catching up", "live", "failed", "rebuilding", "stopped"]
-Progress = Callable[[int, int], None]
-"""Told after each page how far a rebuild is: its position, and the head of the log."""
-
-_WAIT = 5.0
-"""Seconds after which the log is read again, even without a hint."""
+_WAIT = 1.0
+"""Seconds after which is looked again, even without a hint: at the log, and at what is wanted."""
 _POLL = (0.005, 0.1)
 """Seconds between two looks at another process's checkpoint, at first and at last."""
-_BACK_OFF = (0.1, 30.0)
-"""Seconds between two attempts after an error, at first and at last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Where a subscription is."""
-
-    name: str
-    state: State
-    position: int
-    head: int
-    rate: float = 0.0
-    """Events per second, when it last had something to do."""
-    error: str | None = None
-    """Why it stands still, if it does."""
-
-    @property
-    def lag(self) -> int:
-        """How many positions it is behind."""
-        return max(self.head - self.position, 0)
+_PAUSES = (0.1, 0.5, 2.0, 5.0, 10.0)
+"""Seconds between two attempts after an error; the last one is repeated for ever."""
 
 
 class Subscription:
     """One subscriber's way through the log, as a task."""
 
-    def __init__(self, subscriber: Subscriber, store: EventStore) -> None:
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        store: EventStore,
+        ownership: Ownership | None = None,
+        clock: Clock | None = None,
+        owners: Owners | None = None,
+    ) -> None:
         self.subscriber = subscriber
         self.name = subscriber.name
         self._store = store
-        self._walk = Walk(subscriber, store)
-        self._state: State = "new"
+        ownership = ownership or Everything()
+        self._walk = Walk(subscriber, store, ownership)
+        self._builder = Builder(store, ownership)
+        self._report = Report(subscriber, store, clock or SystemClock(), owners)
         self._error: Exception | None = None
-        self._pause = _BACK_OFF[0]
-        self._rate = 0.0
+        self._failures = 0
+        self._well = self._led = False
+        self._looked = 0.0
+        self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._helping: asyncio.Task[None] | None = None
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._number = count()
 
@@ -73,41 +66,39 @@ class Subscription:
 
     async def stop(self) -> None:
         """Stop following, and save how far it came."""
+        for task in (self._helping, self._task):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
         if self._task is None:
             return
-        task, self._task = self._task, None
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        self._task = self._helping = None
         with suppress(Exception):  # what is not saved is handled again after the next start
             await self._walk.save()
-        self._state = "stopped"
+        position = self._walk.position
+        await self._walk.end()
+        self._led = self._well = False
         while self._waiting:
-            self._answer(Behind(self.name, self._waiting[0][0], self._walk.position, 0.0))
+            self._answer(Behind(self.name, self._waiting[0][0], position, 0.0))
 
     async def status(self) -> Status:
         """Where it is now, also if another process does the work."""
-        head = await self._store.head()
-        if self._task is not None:
-            error = str(self._error) if self._error else None
-            return Status(self.name, self._state, self._walk.position, head, self._rate, error)
-        position = await self.subscriber.checkpoint()
-        error = await self.subscriber.problem()
-        state: State = "failed" if error else "live" if position >= head else "catching up"
-        return Status(self.name, state, position, head, error=error)
+        handled = self._walk.position if self._leads_all else None
+        return await self._report.status(handled, self._error)
 
     async def reached(self, position: int, timeout: float) -> None:
         """Return as soon as everything up to ``position`` is handled. Raises `Behind`."""
-        if self._task is None:
-            await self._poll(position, timeout)
-        elif self._walk.position < position:
-            done = asyncio.get_running_loop().create_future()
-            heappush(self._waiting, (position, next(self._number), done))
-            try:
-                await asyncio.wait_for(done, timeout)
-            except TimeoutError:
-                reached = self._walk.position
+        end, (pause, longest) = monotonic() + timeout, _POLL
+        while (reached := await self._reached()) < position:
+            left = end - monotonic()
+            if left <= 0:
                 raise Behind(self.name, position, reached, timeout) from self._error
+            if self._leads_all:
+                await self._moves_to(position, min(left, _WAIT))
+            else:  # another process does some of the work: look how far it has come
+                await asyncio.sleep(min(pause, left))
+                pause = min(pause * 1.5, longest)
 
     async def rebuild(self, progress: Progress | None = None) -> None:
         """Make everything anew, beside what is there if possible; return when it has caught up.
@@ -115,93 +106,167 @@ class Subscription:
         Raises what stops it. What was there is then still there, unless the subscriber can only
         be rebuilt in place: then it goes on where it stopped, once the cause is gone.
         """
-        build = await self.subscriber.rebuild()
-        pause = build.in_place and self._task is not None
-        if pause:
-            await self.stop()
-        try:
-            await self._finish(build, progress)
-        finally:
-            if pause:
-                await self.start()
+        build = await self.subscriber.rebuild(await self._store.head())
+        self.wake()
+        if build.in_place and self._task is not None:
+            await self._refilled(build, progress)
+        else:
+            before = await self.subscriber.standing()
+            await self._builder.finish(build, progress)
+            after = await self.subscriber.standing()
+            if not build.in_place and before and after and before.generation == after.generation:
+                raise WhenceError(f"the rebuild of {self.name} was cancelled")
 
-    async def _poll(self, position: int, timeout: float) -> None:
-        """Another process does the work: look how far it has come."""
-        pause, longest = _POLL
-        end = monotonic() + timeout
-        while (reached := await self.subscriber.checkpoint()) < position:
-            if monotonic() + pause > end:
-                raise Behind(self.name, position, reached, timeout)
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, longest)
+    def wake(self) -> None:
+        """Look at once at what is wanted."""
+        self._wake.set()
+
+    @property
+    def _leads_all(self) -> bool:
+        return self._task is not None and self._walk.share.whole
+
+    async def _reached(self) -> int:
+        if self._leads_all:
+            return self._walk.position
+        if self._task is not None and not self._led:
+            return 0  # what is there may be of other code, and is made anew first
+        return await self.subscriber.checkpoint()
+
+    async def _moves_to(self, position: int, timeout: float) -> None:
+        """Wait until this process has handled everything up to ``position``."""
+        done = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (position, next(self._number), done))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(done, timeout)
+
+    async def _refilled(self, build: Build, progress: Progress | None) -> None:
+        """Wait until those who follow the log have filled again what was emptied."""
+        while not await build.switch():
+            if self._error is not None:
+                raise self._error
+            if progress is not None:
+                progress(await self._reached(), await self._store.head())
+            await asyncio.sleep(_POLL[1])
 
     async def _run(self) -> None:
         while True:
             try:
-                build = await self.subscriber.start()
-                if build is not None:
-                    self._state = "rebuilding"
-                    log.warning("%s is rebuilt from the first event on", self.name)
-                    await self._finish(build)
-                    log.warning("%s is rebuilt", self.name)
-                await self._follow()
+                await self._lead()
+            except Overtaken:
+                pass  # what it keeps has gone: make it again
+            except Superseded as error:
+                self._error = WhenceError(
+                    f"{self.name} is led by other code now, another version of the application:"
+                    " this process does nothing more for it. Run the same version everywhere"
+                )
+                log.error("%s", self._error, exc_info=error)
+                await self._stand_aside()
+            except Halted:
+                self._error = None
+                await self._stand_aside()
             except Exception as error:
                 await self._failed(error)
-                await asyncio.sleep(self._pause)
-                self._pause = min(self._pause * 2, _BACK_OFF[1])
+                await asyncio.sleep(_PAUSES[min(self._failures, len(_PAUSES)) - 1])
+
+    async def _lead(self) -> None:
+        if self._led:  # then code that fits no more is not older than what is there
+            await self.subscriber.marks()
+        build = await self.subscriber.start()
+        if build is not None:
+            log.warning("%s is rebuilt from the first event on", self.name)
+            await self._builder.finish(build)
+            log.warning("%s is rebuilt", self.name)
+        await self._follow()
 
     async def _follow(self) -> None:
         while True:
             await self._walk.begin()
+            self._led = True
             self._moved()
             with suppress(Overtaken):
-                while True:
+                while self._walk.share.marks and await self._walk.same():
                     await self._catch_up()
                     await self._rest()
+            if not self._walk.share.marks:
+                await self._walk.changed(_WAIT)
+                await self._look()
 
     async def _catch_up(self) -> None:
-        if self._error is None:
-            self._state = "catching up"
-        started = monotonic()
-        async for page in self._walk.pages():
+        async for _ in self._walk.pages():
             self._moved()
-            self._going_well()
-            now = monotonic()
-            self._rate = len(page.events) / max(now - started, 1e-6)
-            started = now
-        self._going_well()
-        self._state = "live"
+            self._report.moved(self._walk.position)
+            await self._goes_well()
+            await self._look()
+        await self._goes_well()
 
     async def _rest(self) -> None:
         """Wait for more; save what progress there is if nothing comes."""
-        unsaved = self._walk.unsaved
-        await self._store.wait(self._walk.position, SAVE if unsaved else _WAIT)
-        await self._walk.save(SAVE)
+        patience = self.subscriber.patience
+        await self._hint(patience if self._walk.unsaved else _WAIT)
+        await self._walk.save(patience)
+        await self._look()
 
-    async def _finish(self, build: Build, progress: Progress | None = None) -> None:
-        """Bring ``build`` to the head and switch; others may be building the same."""
-        walk = Walk(build, self._store)
-        with suppress(Finished):
-            while True:
-                with suppress(Overtaken):
-                    await walk.begin()
-                    async for _ in walk.pages():
-                        if progress is not None:
-                            progress(walk.position, max(walk.position, await self._store.head()))
-                    await walk.save()
-                    if await build.switch():
-                        return
+    async def _hint(self, timeout: float) -> None:
+        """Wait until there may be more, or something else to do."""
+        more = asyncio.ensure_future(self._store.wait(self._walk.position, timeout))
+        woken = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait((more, woken), return_when=asyncio.FIRST_COMPLETED)
+            if more.done():
+                await more
+        finally:
+            more.cancel()
+            woken.cancel()
+
+    async def _look(self) -> None:
+        """Look, now and then, whether anybody has changed anything, or has begun a rebuild."""
+        if monotonic() < self._looked + _WAIT and not self._wake.is_set():
+            return
+        self._wake.clear()
+        marks = await self.subscriber.marks()
+        self._looked = monotonic()
+        if any(marks.get(number) != mark for number, mark in self._walk.share.marks.items()):
+            raise Overtaken(self.name)
+        build = None if self._builder.busy else await self.subscriber.building()
+        if build is not None:
+            self._helping = asyncio.create_task(self._help(build), name=f"whence: {build.name}")
+
+    async def _help(self, build: Build) -> None:
+        try:
+            await self._builder.help(build)
+        except Exception as error:
+            log.error("%s cannot be rebuilt: %s", self.name, error, exc_info=error)
+
+    async def _stand_aside(self) -> None:
+        """Wait until people want it to run, and what is there is of this code."""
+        await self._walk.end()
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _WAIT)
+            self._wake.clear()
+            try:
+                await self.subscriber.marks()
+            except Halted:
+                continue
+            except Superseded:
+                if self._led:
+                    continue
+            self._error = None
+            return
 
     async def _failed(self, error: Exception) -> None:
         news = str(error) != str(self._error)
-        self._state, self._error = "failed", error
+        self._error, self._well = error, False
+        self._failures += 1
         if news:
             log.error("%s stands still: %s", self.name, error, exc_info=error)
-            with suppress(Exception):  # its database may be the very problem
-                await self.subscriber.note(str(error))
+        with suppress(Exception):  # its database may be the very problem
+            await self.subscriber.note(str(error))
 
-    def _going_well(self) -> None:
-        self._error, self._pause = None, _BACK_OFF[0]
+    async def _goes_well(self) -> None:
+        if not self._well:
+            await self.subscriber.note(None)
+            self._error, self._failures, self._well = None, 0, True
 
     def _moved(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._walk.position:
@@ -221,18 +286,24 @@ class Subscription:
 class Subscriptions:
     """All subscriptions of one process."""
 
-    def __init__(self, store: EventStore) -> None:
-        self._store = store
+    def __init__(self, store: EventStore, clock: Clock | None = None) -> None:
+        self._store, self._clock = store, clock
         self._all: dict[str, Subscription] = {}
 
-    def add(self, subscriber: Subscriber) -> Subscription:
+    def add(
+        self,
+        subscriber: Subscriber,
+        ownership: Ownership | None = None,
+        owners: Owners | None = None,
+    ) -> Subscription:
         """Take in a subscriber. Raises `WiringError` if its name is taken."""
         if subscriber.name in self._all:
             raise WiringError(
                 f"two read models or projections are called {subscriber.name!r}:"
                 ' give one another name, as in class ...(ReadModel, name="...")'
             )
-        found = self._all[subscriber.name] = Subscription(subscriber, self._store)
+        found = Subscription(subscriber, self._store, ownership, self._clock, owners)
+        self._all[subscriber.name] = found
         return found
 
     @property

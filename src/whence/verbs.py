@@ -3,6 +3,7 @@
 from typing import Any, TypeVar, Unpack, cast, overload
 
 from whence.aggregate import Aggregate
+from whence.building import Progress
 from whence.bus import Context, Receipt, Sending, check_sending
 from whence.decider import Decider
 from whence.envelope import new_id
@@ -11,7 +12,6 @@ from whence.history import History
 from whence.queries import Rows
 from whence.readmodels import ReadModel
 from whence.running import Running
-from whence.subscriptions import Progress
 from whence.why import Reason
 from whence.wiring import Wiring
 

@@ -170,7 +170,6 @@ def unreadable(request: pytest.FixtureRequest, account: Terminal) -> tuple[Termi
         (SEND, 8),
         (("history", "account-ACC1"), 8),
         (("history", "account-ACC1", "--at", "3"), 8),
-        (("rebuild", "balance"), 8),
         (("read", "balance"), 9),
         (("ask", "FindAccounts", "owner=al"), 9),
     ],
@@ -185,6 +184,27 @@ def test_an_event_that_cannot_be_read_is_named_with_file_position_and_remedy(
     assert answer.err.rstrip().endswith("Nothing was changed\nThe store is sqlite:///bank.db.")
     assert says in terminal(*words, "--json", code=code).error["message"]
     assert fingerprint(terminal.folder) == before
+
+
+@pytest.mark.parametrize("unreadable", ["unknown type"], indirect=True)
+def test_a_rebuild_stops_at_a_type_that_the_application_does_not_know(
+    unreadable: tuple[Terminal, str],
+) -> None:
+    terminal, says = unreadable
+    assert says in terminal("rebuild", "balance", code=8).err
+
+
+@pytest.mark.parametrize("unreadable", ["bad field", "no JSON", "no text"], indirect=True)
+def test_what_cannot_be_read_is_parked_by_a_rebuild(
+    unreadable: tuple[Terminal, str],
+) -> None:
+    terminal, _ = unreadable
+    answer = terminal("rebuild", "balance")
+    assert answer.out.startswith("balance: rebuilt, at position 3")
+    assert "1 key parked, since an event could not be handled" in answer.err
+    (found,) = terminal("rebuild", "balance", "--json").json
+    assert (found["position"], found["parked"]) == (3, 1)
+    assert terminal("projections", "--json").json[0]["state"] == "live"
 
 
 def test_what_cannot_be_read_can_be_looked_at(unreadable: tuple[Terminal, str]) -> None:

@@ -18,8 +18,8 @@ from whence.envelope import Recorded
 from whence.errors import CodecError, UnknownType, WhenceError
 from whence.health import Finding, Level
 from whence.readmodels import ReadModelSpec
+from whence.status import Status
 from whence.store import ALL
-from whence.subscriptions import Status
 
 _SHOWN: dict[Level, tuple[str, str]] = {
     "fine": ("ok  ", "green"),
@@ -156,7 +156,7 @@ async def _read_models(app: App) -> list[Finding]:
 
 async def _read_model(app: App, spec: ReadModelSpec[Any], status: Status) -> Finding:
     database = app.running.database
-    kept = await database.read(lambda c: database.checkpoints.load(c, spec.name))
+    kept = await database.read(lambda c: database.registry.load(c, spec.name))
     name = f"read model {spec.name}"
     if kept is None:
         return Finding(name, "note", "not made yet", "`whence worker` or any `read` makes it")

@@ -7,7 +7,9 @@ from whence.cli.exits import UsageError
 from whence.cli.messages import unknown
 from whence.cli.output import Output
 from whence.cli.parameters import Flag, Given
-from whence.subscriptions import Status, Subscription
+from whence.cli.text import plural
+from whence.status import Status
+from whence.subscriptions import Subscription
 
 COLUMNS = ("name", "state", "position", "head", "lag", "error")
 
@@ -67,10 +69,15 @@ async def _rebuild(subscription: Subscription, output: Output) -> dict[str, Any]
             seen = position
 
         await subscription.rebuild(progress)
-    position, seconds = (await subscription.status()).position, monotonic() - start
+    status, seconds = await subscription.status(), monotonic() - start
     if not output.json:
-        output.say(f"{subscription.name}: rebuilt, at position {position:,}, in {seconds:.1f} s")
-    return {"name": subscription.name, "position": position, "seconds": round(seconds, 3)}
+        position = f"{status.position:,}"
+        output.say(f"{status.name}: rebuilt, at position {position}, in {seconds:.1f} s")
+    if status.parked:
+        keys = plural(status.parked, "key")
+        output.note(f"{keys} parked, since an event could not be handled; the rest is up to date")
+    document = {"name": status.name, "position": status.position, "parked": status.parked}
+    return document | {"seconds": round(seconds, 3)}
 
 
 def as_document(status: Status) -> dict[str, object]:

@@ -9,7 +9,7 @@ from whence.cli.output import Output
 from whence.cli.parameters import Given
 from whence.cli.projections import as_document
 from whence.cli.stopping import until_stopped
-from whence.subscriptions import Status
+from whence.status import Status
 
 _LOOK = 0.5
 """Seconds between two looks at the projections."""

@@ -26,7 +26,7 @@ from sqlalchemy import (
     Text,
 )
 
-from whence.backends.sql.checkpoints import mark_of
+from whence.backends.sql.dialects import mark_of
 from whence.leases import Epochs, Lease
 from whence.subscribers import Overtaken
 

@@ -1,96 +1,97 @@
-"""How far each read model and projection has come: one row each, beside what it writes."""
+"""How far each projection has come, slice by slice, beside what it writes."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Dialect,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-)
+from sqlalchemy import Connection, Dialect
 
+from whence.backends.sql.dialects import is_sqlite, mark_of, marks_of
+from whence.slices import Mark, Share
 from whence.subscribers import Overtaken
-
-_TABLE = Table(
-    "whence_checkpoints",
-    MetaData(),
-    Column("name", String(200), primary_key=True),
-    Column("position", BigInteger, nullable=False),
-    Column("shape", String(200), nullable=False),
-    Column("generation", Integer, nullable=False),
-    Column("problem", Text),
-)
-
-
-def mark_of(dialect: Dialect) -> str:
-    """How a parameter is written in plain SQL for the driver."""
-    return "?" if dialect.paramstyle == "qmark" else "%s"
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Where a projection is, and what it projects with."""
-
-    position: int
-    shape: str
-    """Of the class that wrote what is there."""
-    generation: int = 1
-    """How often its tables were made."""
-    problem: str | None = None
-    """Why it stands still, if it does."""
 
 
 class Checkpoints:
-    """The table of checkpoints, and all that is done with it, inside the caller's transaction."""
+    """The table ``whence_checkpoints``, inside the caller's transaction."""
 
     def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
         mark = mark_of(dialect)
         where = f"where name = {mark}"
-        self._load = f"select position, shape, generation, problem from whence_checkpoints {where}"
+        self._load = f"select slice, position, revision from whence_checkpoints {where}"
+        locked = "" if is_sqlite(dialect) else " for update"
+        self._hold = f"{self._load} order by slice{locked}"
         self._insert = (
-            "insert into whence_checkpoints (position, shape, generation, problem, name)"
-            f" values ({mark}, {mark}, {mark}, {mark}, {mark})"
+            "insert into whence_checkpoints (name, slice, position, revision)"
+            f" values ({marks_of(dialect, 4)})"
         )
         self._delete = f"delete from whence_checkpoints {where}"
+        self._rename = f"update whence_checkpoints set name = {mark}, revision = {mark} {where}"
         self._move = (
-            f"update whence_checkpoints set position = {mark}, problem = null"
-            f" {where} and position = {mark} and shape = {mark}"
+            f"update whence_checkpoints set position = {mark}"
+            f" {where} and position = {mark} and revision = {mark}"
         )
-        self._note = f"update whence_checkpoints set problem = {mark} {where}"
+        self._touch = f"update whence_checkpoints set revision = revision + 1 {where}"
+        self._reset = (
+            "update whence_checkpoints set revision = revision + 1,"
+            f" position = case when position > {mark} then {mark} else position end {where}"
+        )
 
-    def create(self, connection: Connection) -> None:
-        """Create the table if it is missing."""
-        _TABLE.create(connection, checkfirst=True)
+    def load(self, connection: Connection, name: str) -> dict[int, Mark]:
+        """How far each slice of ``name`` has come."""
+        rows = connection.exec_driver_sql(self._load, (name,))
+        return {number: Mark(position, revision) for number, position, revision in rows}
 
-    def load(self, connection: Connection, name: str) -> Checkpoint | None:
-        """The checkpoint called ``name``; None: there is none yet."""
-        row = connection.exec_driver_sql(self._load, (name,)).one_or_none()
-        return None if row is None else Checkpoint(*row)
+    def hold(self, connection: Connection, name: str) -> dict[int, Mark]:
+        """The same, and nobody moves them before the end of the transaction."""
+        rows = connection.exec_driver_sql(self._hold, (name,))
+        return {number: Mark(position, revision) for number, position, revision in rows}
 
-    def put(self, connection: Connection, name: str, new: Checkpoint) -> None:
-        """Set it, whatever it was."""
+    def create(self, connection: Connection, name: str, slices: int, revision: int) -> None:
+        """Let ``name`` begin, with so many slices at the beginning of the log."""
         self.drop(connection, name)
-        values = (new.position, new.shape, new.generation, new.problem, name)
-        connection.exec_driver_sql(self._insert, values)
+        for number in range(slices):
+            connection.exec_driver_sql(self._insert, (name, number, 0, revision))
 
     def drop(self, connection: Connection, name: str) -> None:
-        """Forget it."""
+        """Forget ``name``."""
         connection.exec_driver_sql(self._delete, (name,))
 
-    def move(self, connection: Connection, name: str, shape: str, after: int, to: int) -> None:
-        """Compare and set: raises `Overtaken` unless it stands at ``after`` with ``shape``.
+    def rename(self, connection: Connection, name: str, new: str, revision: int) -> None:
+        """What was kept of ``name`` is of ``new`` from now on."""
+        connection.exec_driver_sql(self._rename, (new, revision, name))
 
-        Call it first in a transaction: who else wants to move it then waits for the outcome.
+    def move(self, connection: Connection, name: str, share: Share, to: int) -> None:
+        """Compare and set: raises `Overtaken` unless every slice is where ``share`` has it.
+
+        Call it first in a transaction: who else wants to move them then waits for the outcome.
         """
-        moved = connection.exec_driver_sql(self._move, (to, name, after, shape))
-        if moved.rowcount != 1:
-            raise Overtaken(name)
+        for mark, numbers in share.behind(to).items():
+            values = (to, name, mark.position, mark.revision)
+            if len(numbers) == share.slices:
+                moved = connection.exec_driver_sql(self._move, values)
+            else:
+                some = self._some(self._move, len(numbers))
+                moved = connection.exec_driver_sql(some, (*values, *numbers))
+            if moved.rowcount != len(numbers):
+                raise Overtaken(name)
 
-    def note(self, connection: Connection, name: str, problem: str) -> None:
-        """Say why it stands still, for those who look from another process."""
-        connection.exec_driver_sql(self._note, (problem, name))
+    def touch(
+        self, connection: Connection, name: str, numbers: Collection[int]
+    ) -> dict[int, Mark]:
+        """Say that the rows of these slices are changed by somebody who does not follow the log.
+
+        They stand still until the end of the transaction. Where they all are.
+        """
+        connection.exec_driver_sql(self._some(self._touch, len(numbers)), (name, *numbers))
+        return self.load(connection, name)
+
+    def touch_all(self, connection: Connection, name: str) -> dict[int, Mark]:
+        """The same for every slice."""
+        connection.exec_driver_sql(self._touch, (name,))
+        return self.load(connection, name)
+
+    def go_back(self, connection: Connection, name: str, position: int) -> None:
+        """What is after ``position`` is handled once more."""
+        connection.exec_driver_sql(self._reset, (position, position, name))
+
+    def _some(self, statement: str, count: int) -> str:
+        return f"{statement} and slice in ({marks_of(self._dialect, count)})"

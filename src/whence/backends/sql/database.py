@@ -4,15 +4,27 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from whence.backends.sql import dialects, schema
+from whence.backends.sql.address import address
+from whence.backends.sql.board import Board
 from whence.backends.sql.checkpoints import Checkpoints
 from whence.backends.sql.columns import DECIMAL, compare_decimals
+from whence.backends.sql.dead import Dead
 from whence.backends.sql.failures import translated
+from whence.backends.sql.leases import LEASE, Leases
+from whence.backends.sql.registry import Registry
+from whence.clock import Clock, SystemClock
+from whence.envelope import to_micros
 from whence.errors import StoreError
+from whence.folds import Skipped
+from whence.leases import Everything, Ownership
+from whence.status import Owner
 
 Result = TypeVar("Result")
 
@@ -31,85 +43,152 @@ pragma foreign_keys = on;
 class ReadDatabase:
     """Runs work on a database in threads: one transaction for each piece of work.
 
-    ``sqlite://`` is a database in memory, which ends with `close`.
+    ``sqlite://`` is a database in memory, which ends with `close`. ``lease`` is after how many
+    seconds others take over the slices of a process that is not heard of.
     """
 
-    def __init__(self, url: str, *, readers: int = 4, writers: int = 4) -> None:
-        try:
-            self._url = make_url(url)
-        except SQLAlchemyError as error:
-            raise translated(error, url) from error
-        if self._url.drivername == "postgresql":
-            self._url = self._url.set(drivername="postgresql+psycopg")
-        self.url = self._url.render_as_string(hide_password=True)
+    def __init__(
+        self,
+        url: str,
+        *,
+        readers: int = 4,
+        writers: int = 4,
+        clock: Clock | None = None,
+        lease: float = LEASE,
+    ) -> None:
+        self._address = address(url)
+        self._url, self.url = self._address.url, self._address.shown
+        if self._address.pool is not None:
+            rest = self._address.pool - 2
+            writers = rest // 2
+            readers = rest - writers
         self._sqlite = self._url.get_backend_name() == "sqlite"
         self.in_memory = self._sqlite and self._url.database in (None, "", ":memory:")
         # SQLite has one writer at a time; waiting in line is quicker than its busy handler.
         self._sizes = (1 if self.in_memory else readers, 1 if self._sqlite else writers)
-        self._open: tuple[Engine, ThreadPoolExecutor, ThreadPoolExecutor] | None = None
+        self._clock = clock or SystemClock()
+        self._engine = self._make_engine(1 if self.in_memory else sum(self._sizes))
+        dialect = self._engine.dialect
+        self.checkpoints, self.registry = Checkpoints(dialect), Registry(dialect)
+        self.dead = Dead(dialect)
+        self.leases: Leases | None = None
+        """Through which processes share the work; None: each of them does all of it."""
+        if dialects.is_postgres(dialect):
+            self.leases = Leases(self._make_engine(2), seconds=lease)
+        self.ownership: Ownership = self.leases or Everything()
+        self._pools: tuple[ThreadPoolExecutor, ThreadPoolExecutor] | None = None
 
     async def open(self) -> None:
-        """Connect, and create the table of checkpoints. Raises the `StoreError` that fits."""
-        if self._open is None:
-            self._open = await asyncio.to_thread(self._start)
+        """Connect, and create our own tables. Raises the `StoreError` that fits."""
+        if self._pools is None:
+            readers, writers = self._sizes
+            self._pools = (
+                ThreadPoolExecutor(readers, "whence-read"),
+                ThreadPoolExecutor(writers, "whence-project"),
+            )
+            try:
+                await self.define(self._create)
+            except BaseException:
+                await self.close()
+                raise
 
     async def close(self) -> None:
         """Finish what runs and let go of the database."""
-        if self._open is not None:
-            (engine, *pools), self._open = self._open, None
-            await asyncio.to_thread(_stop, engine, pools)
+        if self.leases is not None:
+            await self.leases.close()
+        if self._pools is not None:
+            pools, self._pools = self._pools, None
+            await asyncio.to_thread(_stop, self._engine, pools)
+
+    @property
+    def slices(self) -> int:
+        """How many slices a new read model gets: as many processes can share its work."""
+        return 16 if self.leases is not None else 1
 
     @property
     def engine(self) -> Engine:
         """The engine, for work of your own. Raises `StoreError` if the database is not open."""
-        return self._parts[0]
+        self._threads(0)
+        return self._engine
+
+    def now(self) -> int:
+        """The current moment, in microseconds since 1970."""
+        return to_micros(self._clock.now())
+
+    async def owners(self, name: str) -> list[Owner]:
+        """Who works on the slices of a projection."""
+        if self.leases is None:
+            return []
+        holders = await self.leases.status(name)
+        return [Owner(one.worker, one.slices, one.seconds) for one in holders]
+
+    async def left_out(self, name: str) -> Skipped:
+        """The events that somebody has decided to leave out of a projection."""
+        return await self.read(lambda c: self.dead.skipped(c, name))
 
     async def read(self, task: Callable[[Connection], Result]) -> Result:
-        """Run ``task`` on one consistent state of the database."""
-        engine, readers, _ = self._parts
-        return await asyncio.get_running_loop().run_in_executor(
-            readers, self._transaction, engine, task
-        )
+        """Run ``task``, which asks one thing, and may be run again if the connection was lost."""
+        return await self._run(0, partial(self._read, task))
+
+    async def look(self, task: Callable[[Connection], Result]) -> Result:
+        """Run ``task``, which asks several things, on one consistent state of the database."""
+        options = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
+        return await self._run(0, partial(self._transaction, options, task))
 
     async def write(self, task: Callable[[Connection], Result]) -> Result:
         """Run ``task`` in a transaction: all that it writes is kept, or nothing if it raises."""
-        engine, _, writers = self._parts
-        writing = engine.execution_options(whence_writes=True)
-        return await asyncio.get_running_loop().run_in_executor(
-            writers, self._transaction, writing, task
-        )
+        options: dict[str, Any] = {"whence_writes": True}
+        if not self._sqlite:
+            options["isolation_level"] = "READ COMMITTED"
+        return await self._run(1, partial(self._transaction, options, task))
 
-    @property
-    def _parts(self) -> tuple[Engine, ThreadPoolExecutor, ThreadPoolExecutor]:
-        if self._open is None:
+    async def define(self, task: Callable[[Connection], Result]) -> Result:
+        """The same for what creates, drops or renames tables: one at a time over all processes."""
+
+        def alone(connection: Connection) -> Result:
+            with dialects.defining(connection):
+                return task(connection)
+
+        return await self.write(alone)
+
+    async def _run(self, which: int, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads(which), work)
+
+    def _threads(self, which: int) -> ThreadPoolExecutor:
+        if self._pools is None:
             raise StoreError(f"the read database {self.url} is not open")
-        return self._open
+        return self._pools[which]
 
-    def _transaction(self, engine: Engine, task: Callable[[Connection], Result]) -> Result:
+    def _create(self, connection: Connection) -> None:
+        schema.create(connection)
+        if self.leases is not None:
+            Board(connection.dialect).create(connection)
+
+    def _read(self, task: Callable[[Connection], Result]) -> Result:
+        # One statement sees one state anyway. Where tables are renamed under a transaction's
+        # feet, it could see the new table as it was before it was filled.
+        options = {} if self._sqlite else {"isolation_level": "AUTOCOMMIT"}
         try:
-            with engine.begin() as connection:
+            return self._transaction(options, task)
+        except StoreError as error:
+            cause = error.__cause__
+            if isinstance(cause, DBAPIError) and cause.connection_invalidated:
+                return self._transaction(options, task)
+            raise
+
+    def _transaction(
+        self, options: dict[str, Any], task: Callable[[Connection], Result]
+    ) -> Result:
+        try:
+            with self._engine.execution_options(**options).begin() as connection:
                 return task(connection)
         except SQLAlchemyError as error:
             raise translated(error, self.url) from error
 
-    def _start(self) -> tuple[Engine, ThreadPoolExecutor, ThreadPoolExecutor]:
-        readers, writers = self._sizes
-        engine = self._engine(1 if self.in_memory else readers + writers)
-        try:
-            self.checkpoints = Checkpoints(engine.dialect)
-            creating = self.checkpoints.create
-            self._transaction(engine.execution_options(whence_writes=True), creating)
-        except BaseException:
-            engine.dispose()
-            raise
-        return (
-            engine,
-            ThreadPoolExecutor(readers, "whence-read"),
-            ThreadPoolExecutor(writers, "whence-project"),
-        )
-
-    def _engine(self, connections: int) -> Engine:
+    def _make_engine(self, connections: int) -> Engine:
         arguments: dict[str, Any] = {"check_same_thread": False} if self._sqlite else {}
+        if self._address.pooled:
+            arguments["prepare_threshold"] = None
         try:
             engine = create_engine(
                 self._url,
@@ -118,7 +197,7 @@ class ReadDatabase:
                 max_overflow=0,
                 connect_args=arguments,
             )
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, ImportError) as error:
             raise translated(error, self.url) from error
         if self._sqlite:
             event.listen(engine, "connect", _prepare)
@@ -137,7 +216,7 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("begin immediate" if writes else "begin")
 
 
-def _stop(engine: Engine, pools: list[ThreadPoolExecutor]) -> None:
+def _stop(engine: Engine, pools: tuple[ThreadPoolExecutor, ...]) -> None:
     for pool in pools:
         pool.shutdown()
     engine.dispose()

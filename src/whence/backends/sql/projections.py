@@ -1,119 +1,190 @@
 """A `Projection` in a SQL database: its tables, and its handlers in their transactions."""
 
-from sqlalchemy import Connection, Table
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+
+from sqlalchemy import Connection, Table, inspect
 from sqlalchemy.schema import CreateIndex, CreateTable, sort_tables
 
-from whence.backends.sql.checkpoints import Checkpoint
+from whence.backends.sql.controls import SqlControls
 from whence.backends.sql.database import ReadDatabase
+from whence.backends.sql.failures import is_trouble
+from whence.backends.sql.following import SqlFollower
+from whence.backends.sql.registry import Record
 from whence.codec import Codec
+from whence.envelope import Recorded
 from whence.fingerprints import fingerprint
 from whence.folds import Stuck
+from whence.parking import Parking, can_be_parked
 from whence.projections import Handling, ProjectionSpec
-from whence.store import ALL, EventQuery, Page
-from whence.subscribers import Build
+from whence.subscribers import Build, Halted
 
 
-class SqlProjection:
+class SqlProjection(SqlFollower):
     """One projection in one database: a `Subscriber` to the log, rebuilt in place."""
 
-    query: EventQuery = ALL
-    """All of it: an event that the application does not know must be seen to be reported."""
     in_place = True
     """See `Build.in_place`: its handlers name their tables, so there is no place beside."""
 
     def __init__(self, spec: ProjectionSpec, database: ReadDatabase, codec: Codec) -> None:
-        self.spec, self.name = spec, spec.name
-        self._database = database
+        self.tables: list[Table] = sort_tables(spec.tables)
+        layout = fingerprint([_as_text(table) for table in self.tables])
+        shape = f"{layout}:{spec.shape}"
+        super().__init__(spec.name, shape, database, of=spec.name, attempts=spec.attempts)
+        self.spec = spec
         self._handling = Handling(spec, codec)
-        self._tables = sort_tables(spec.tables)
-        layout = fingerprint([_as_text(table) for table in self._tables])
-        self._shape = f"{layout}:{spec.shape}"
 
-    async def checkpoint(self) -> int:
-        """See `Follower.checkpoint`."""
-        found = await self._load()
-        return 0 if found is None else found.position
-
-    async def apply(self, page: Page, after: int) -> bool:
-        """See `Follower.apply`."""
-        concerning = self._handling.concerning(page.events)
-        if not concerning:
-            return False
-
-        def write(connection: Connection) -> None:
-            self._move(connection, after, page.scanned)
-            for recorded in concerning:
-                self._handling.handle(recorded, connection)
-
-        try:
-            await self._database.write(write)
-        except Stuck as stuck:
-            raise stuck.error from stuck.error.__cause__
-        return True
-
-    async def save(self, position: int, after: int) -> None:
-        """See `Follower.save`."""
-        await self._database.write(lambda c: self._move(c, after, position))
+    @cached_property
+    def controls(self) -> "ProjectionControls":
+        """What people can do with it."""
+        return ProjectionControls(self, self._database)
 
     async def start(self) -> Build | None:
         """See `Subscriber.start`: other handlers than those that filled the tables start anew."""
-        await self._database.write(self._prepare)
+        await self._database.define(self._prepare)
         return None
 
-    async def rebuild(self) -> Build:
+    async def rebuild(self, head: int) -> Build:
         """See `Subscriber.rebuild`."""
-        await self._database.write(
-            lambda c: self._begin(c, self._database.checkpoints.load(c, self.name))
-        )
+
+        def begin(connection: Connection) -> None:
+            self._check_wanted(self._database.registry.load(connection, self.name))
+            self.begin(connection, head)
+
+        await self._database.define(begin)
         return self
 
+    async def building(self) -> Build | None:
+        """See `Subscriber.building`: those who follow the log do it anyway."""
+        return None
+
     async def switch(self) -> bool:
-        """See `Build.switch`: it is in its place already."""
-        return True
+        """See `Build.switch`: it is in its place as soon as it is where it was."""
+        standing = await self.standing()
+        return standing is not None and standing.position >= standing.target
 
-    async def problem(self) -> str | None:
-        """See `Subscriber.problem`."""
-        found = await self._load()
-        return None if found is None else found.problem
+    def begin(self, connection: Connection, target: int = 0) -> None:
+        """Start at the first event, with empty tables."""
+        registry, checkpoints = self._database.registry, self._database.checkpoints
+        found = registry.load(connection, self.name)
+        # Who writes at this moment is waited for: it would fill what is emptied.
+        marks = checkpoints.hold(connection, self.name).values()
+        self._empty(connection, keep=found is not None and _same_layout(found, self.shape))
+        fresh = Record(self.name, self.shape, 1, self.spec.slices, target=target)
+        if found is not None:
+            fresh = replace(fresh, generation=found.generation + 1, wanted=found.wanted)
+        registry.put(connection, fresh)
+        revision = 1 + max((mark.revision for mark in marks), default=0)
+        checkpoints.create(connection, self.name, fresh.slices, revision)
+        self._database.dead.drop(connection, self.name)
 
-    async def note(self, problem: str) -> None:
-        """See `Subscriber.note`."""
-        await self._database.write(
-            lambda c: self._database.checkpoints.note(c, self.name, problem)
-        )
-
-    async def _load(self) -> Checkpoint | None:
-        return await self._database.read(lambda c: self._database.checkpoints.load(c, self.name))
-
-    def _move(self, connection: Connection, after: int, position: int) -> None:
-        checkpoints = self._database.checkpoints
-        checkpoints.move(connection, self.name, self._shape, after, position)
+    def drop(self, connection: Connection) -> None:
+        """Remove the tables, and all that is kept but what people want of it."""
+        found = self._database.registry.load(connection, self.name)
+        for table in reversed(self.tables):
+            table.drop(connection, checkfirst=True)
+        self._database.checkpoints.drop(connection, self.name)
+        self._database.dead.drop(connection, self.name)
+        if found is not None:  # of no shape, so that it begins anew if it shall run again
+            dropped = replace(found, shape="", target=0, problem=None, problem_at=None)
+            self._database.registry.put(connection, dropped)
 
     def _prepare(self, connection: Connection) -> None:
         """Make sure that the tables are there, and empty if other code has filled them."""
-        found = self._database.checkpoints.load(connection, self.name)
-        if found is None or found.shape != self._shape:
-            self._begin(connection, found)
-        for table in self._tables:
-            table.create(connection, checkfirst=True)
+        found = self._database.registry.load(connection, self.name)
+        self._check_wanted(found)
+        if found is None or found.shape != self.shape:
+            self.begin(connection)
+        else:
+            self._create(connection)
 
-    def _begin(self, connection: Connection, found: Checkpoint | None) -> None:
-        """Start at the first event, with empty tables."""
-        same = found is not None and _layout(found.shape) == _layout(self._shape)
-        for table in reversed(self._tables):
-            if same:
+    def _check_wanted(self, found: Record | None) -> None:
+        if found is not None and found.wanted != "running":
+            raise Halted(found.wanted)
+
+    def _empty(self, connection: Connection, *, keep: bool) -> None:
+        """Empty the tables; make those anew that shall not be kept as they are."""
+        there = inspect(connection)
+        for table in reversed(self.tables):
+            if keep and there.has_table(table.name, schema=table.schema):
                 connection.execute(table.delete())
             else:
                 table.drop(connection, checkfirst=True)
-        for table in self._tables:
+        self._create(connection)
+
+    def _create(self, connection: Connection) -> None:
+        for table in self.tables:
             table.create(connection, checkfirst=True)
-        generation = 1 if found is None else found.generation + 1
-        beginning = Checkpoint(0, self._shape, generation)
-        self._database.checkpoints.put(connection, self.name, beginning)
+
+    def _concerning(self, events: Sequence[Recorded]) -> Sequence[Recorded]:
+        return self._handling.concerning(events)
+
+    def _write(
+        self, connection: Connection, events: Sequence[Recorded], parking: Parking, careful: bool
+    ) -> None:
+        for recorded in events:
+            if not parking.passes(recorded.stream, recorded):
+                continue
+            if careful:
+                self._try(connection, recorded, parking)
+            else:
+                self._handle(connection, recorded)
+
+    def _handle(self, connection: Connection, recorded: Recorded) -> None:
+        try:
+            self._handling.handle(recorded, connection)
+        except Stuck as stuck:
+            cause = stuck.error.__cause__
+            if cause is not None and is_trouble(cause):
+                raise cause from None  # it is not the event's fault
+            raise
+
+    def _try(self, connection: Connection, recorded: Recorded, parking: Parking) -> None:
+        """Handle an event, or undo what its handler did, and park it."""
+        try:
+            with connection.begin_nested():
+                self._handle(connection, recorded)
+        except Stuck as stuck:
+            if not can_be_parked(stuck.error):
+                raise
+            parking.park_stream(recorded, stuck.error)
 
 
-def _layout(shape: str) -> str:
-    return shape.partition(":")[0]
+class ProjectionControls(SqlControls):
+    """Of a projection."""
+
+    def __init__(self, projection: SqlProjection, database: ReadDatabase) -> None:
+        super().__init__(projection.name, database)
+        self._projection = projection
+
+    async def cancel(self) -> bool:
+        """See `Controls.cancel`: what was emptied cannot be had back."""
+        return False
+
+    async def roll_back(self) -> bool:
+        """See `Controls.roll_back`: there is never one before."""
+        return False
+
+    async def clean(self) -> bool:
+        """See `Controls.clean`."""
+        return False
+
+    async def drop(self) -> None:
+        """See `Controls.drop`."""
+
+        def drop(connection: Connection) -> bool:
+            self._projection.drop(connection)
+            return True
+
+        await self._define(drop)
+
+    def _make(self, connection: Connection) -> None:
+        self._projection.begin(connection)
+
+
+def _same_layout(found: Record, shape: str) -> bool:
+    return found.shape.partition(":")[0] == shape.partition(":")[0]
 
 
 def _as_text(table: Table) -> str:

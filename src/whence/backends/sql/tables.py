@@ -1,4 +1,4 @@
-"""The table of a read model, and the quickest way to load and store many of its rows."""
+"""The table of a read model, and its rows on their way to it and back."""
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import BigInteger, Column, Connection, Dialect, Index, MetaData, Table
 
+from whence.backends.sql.bulk import Names, statements
 from whence.backends.sql.columns import folded, search_type, sql_type
 from whence.readmodels import ReadModel, ReadModelSpec
 
@@ -15,8 +16,6 @@ Convert = Callable[[Any], Any] | None
 
 POSITION = "whence_position"
 """The column that says which event was the last in a row."""
-_AT_ONCE = 500
-"""Keys in one select: databases allow only so many parameters."""
 
 
 def search_column(name: str) -> str:
@@ -43,16 +42,11 @@ def table_of(spec: ReadModelSpec[Any], name: str, tag: str) -> Table:
 
 
 class RowTable(Generic[R]):
-    """Loads and stores rows by the hundred with plain SQL that every database understands.
-
-    Statements are written once and run on the driver with tuples: building them with SQLAlchemy
-    for each batch would cost more than the database does.
-    """
+    """Loads and stores rows by the hundred."""
 
     def __init__(self, spec: ReadModelSpec[R], table: Table, dialect: Dialect) -> None:
         self.table = table
         self._cls = spec.cls
-        self._mark = "?" if dialect.paramstyle == "qmark" else "%s"
         names = [column.name for column in spec.columns]
         others = [name for name in names if name != spec.key]
         searched = [column.name for column in spec.columns if column.searchable]
@@ -70,31 +64,16 @@ class RowTable(Generic[R]):
             for name in names
         }
         self._from_db = [(i, of) for i, name in enumerate(names) if (of := from_db[name])]
-        self._key_place = names.index(spec.key)
-        quote = dialect.identifier_preparer
         written = [*others, "version", *map(search_column, searched), POSITION, spec.key]
-        columns = [quote.format_column(table.c[name]) for name in written]
-        target, key = quote.format_table(table), columns[-1]
-        marks = ", ".join(self._mark for _ in columns)
-        changes = ", ".join(f"{name} = {self._mark}" for name in columns[:-1])
-        read = ", ".join(quote.format_column(table.c[name]) for name in [*names, "version"])
-        self._insert = f"insert into {target} ({', '.join(columns)}) values ({marks})"
-        self._update = f"update {target} set {changes} where {key} = {self._mark}"
-        self._delete = f"delete from {target} where {key} = {self._mark}"
-        self._select = f"select {read} from {target} where {key} in "
+        self._statements = statements(Names(table, [*names, "version"], written, dialect))
 
     def load(self, connection: Connection, keys: Sequence[Any]) -> dict[Any, R | None]:
         """The rows that there are of ``keys``."""
-        rows: dict[Any, R | None] = {}
+        to = self._key_to_db
         cursor = connection.connection.cursor()
-        for start in range(0, len(keys), _AT_ONCE):
-            some = keys[start : start + _AT_ONCE]
-            to = self._key_to_db
-            values = tuple(some) if to is None else tuple(to(key) for key in some)
-            marks = ", ".join([self._mark] * len(values))
-            cursor.execute(f"{self._select}({marks})", values)
-            for row in map(self.row, cursor.fetchall()):
-                rows[self._get_key(row)] = row
+        values = keys if to is None else [to(key) for key in keys]
+        found = map(self.row, self._statements.load(cursor, values))
+        rows: dict[Any, R | None] = {self._get_key(row): row for row in found}
         cursor.close()
         return rows
 
@@ -119,17 +98,17 @@ class RowTable(Generic[R]):
         """Write the ``changed`` rows, each once; ``existed`` are the keys that have a row."""
         new: list[tuple[Any, ...]] = []
         old: list[tuple[Any, ...]] = []
-        gone: list[tuple[Any, ...]] = []
+        gone: list[Any] = []
         for key, position in changed.items():
             row, value = rows[key], key if self._key_to_db is None else self._key_to_db(key)
             if row is not None:
                 (old if key in existed else new).append((*self._values(row), position, value))
             elif key in existed:
-                gone.append((value,))
+                gone.append(value)
         cursor = connection.connection.cursor()
-        for statement, some in ((self._delete, gone), (self._insert, new), (self._update, old)):
-            if some:
-                cursor.executemany(statement, some)
+        if gone:
+            self._statements.delete(cursor, gone)
+        self._statements.store(cursor, new, old)
         cursor.close()
 
     def _values(self, row: R) -> tuple[Any, ...]:

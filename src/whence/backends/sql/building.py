@@ -1,0 +1,133 @@
+"""The table that will replace a live one: folded in memory, and written in bulk."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection
+
+from whence.backends.sql.database import ReadDatabase
+from whence.backends.sql.folding import RowFollower, keys_of
+from whence.backends.sql.generations import Generations
+from whence.backends.sql.registry import Record
+from whence.envelope import Recorded
+from whence.errors import StoreBusy
+from whence.folds import Fold, Rows, Step, Stuck
+from whence.parking import Parking, ParkingFold, can_be_parked
+from whence.readmodels import ReadModel, ReadModelSpec
+from whence.slices import Mark, Share
+from whence.store import Page
+from whence.subscribers import Finished, Overtaken
+
+R = TypeVar("R", bound=ReadModel)
+
+_CHANGED = 20_000
+"""Rows that are changed in memory before they are written, at most."""
+_KEPT = 100_000
+"""Rows that are kept in memory, at most: they need not be loaded again."""
+
+
+@dataclass(slots=True)
+class _Memory(Generic[R]):
+    """What is folded, and not written yet."""
+
+    parking: Parking
+    complete: bool
+    """Whether every row that there is is here, so that no other needs to be looked for."""
+    rows: Rows[R] = field(default_factory=dict[Any, "R | None"])
+    changed: dict[Any, int] = field(default_factory=dict[Any, int])
+    existed: set[Any] = field(default_factory=set[Any])
+
+
+class NextTable(RowFollower[R]):
+    """A `Build` beside the live table."""
+
+    in_place = False
+    patience = 5.0
+
+    def __init__(
+        self,
+        spec: ReadModelSpec[R],
+        database: ReadDatabase,
+        fold: Fold[R],
+        generations: Generations,
+    ) -> None:
+        super().__init__(spec, generations.next, database, fold)
+        self._generations = generations
+        self._memory: _Memory[R] | None = None
+        self._careful = False
+
+    async def marks(self) -> Mapping[int, Mark]:
+        """See `Build.marks`. What was folded and not written is forgotten."""
+        self._memory = None
+        return await super().marks()
+
+    async def apply(self, page: Page, share: Share) -> bool:
+        """See `Follower.apply`."""
+        concerning = self._concerning(page.events)
+        if concerning:
+            try:
+                await self._fold(concerning, share)
+            except Stuck as stuck:
+                self._memory = None  # half of it may be folded
+                if self._careful or not can_be_parked(stuck.error):
+                    raise stuck.error from stuck.error.__cause__
+                self._careful = True
+                raise Overtaken(self.name) from stuck
+        if self._memory is None or len(self._memory.changed) < _CHANGED:
+            return False
+        await self.save(page.scanned, share)
+        return True
+
+    async def save(self, position: int, share: Share) -> None:
+        """See `Follower.save`."""
+        await self._database.write(lambda c: self._flush(c, share, position))
+        share.moved(position)
+        if (memory := self._memory) is None:
+            return
+        for key in memory.changed:
+            (memory.existed.discard if memory.rows[key] is None else memory.existed.add)(key)
+        memory.changed.clear()
+        memory.parking.added.clear()
+        if len(memory.rows) > _KEPT:
+            memory.rows.clear()
+            memory.existed.clear()
+            memory.complete = False
+
+    async def switch(self) -> bool:
+        """See `Build.switch`. A table that somebody reads for long is not waited for."""
+        try:
+            return await self._database.define(self._generations.switch)
+        except StoreBusy:
+            return False
+
+    def _check(self, record: Record | None) -> None:
+        if record is None or record.shape != self.shape:
+            raise Finished(self.name)
+
+    async def _fold(self, events: Sequence[Recorded], share: Share) -> None:
+        memory = self._memory
+        if memory is None:
+            parking = await self._database.look(lambda c: self._parking(c, share))
+            fresh = not any(mark.position for mark in share.marks.values())
+            self._memory = memory = _Memory[R](parking, fresh)
+        folding = ParkingFold(self.fold, memory.parking)
+        read = folding.read_carefully if self._careful else folding.read
+        steps = await asyncio.to_thread(read, events)
+        if not memory.complete:
+            await self._load(memory, steps)
+        apply = folding.apply_carefully if self._careful else self.fold.apply
+        memory.changed |= await asyncio.to_thread(apply, steps, memory.rows)
+
+    async def _load(self, memory: _Memory[R], steps: Sequence[Step]) -> None:
+        missing = [key for key in keys_of(steps) if key not in memory.rows]
+        found = await self._database.read(lambda c: self.rows.load(c, missing))
+        memory.existed.update(found)
+        memory.rows |= dict.fromkeys(missing) | found
+
+    def _flush(self, connection: Connection, share: Share, position: int) -> None:
+        self._moved(connection, share, position)
+        if (memory := self._memory) is not None:
+            self.rows.store(connection, memory.rows, memory.changed, memory.existed)
+            self._park(connection, memory.parking)

@@ -1,0 +1,132 @@
+"""The tables that one read model has: the live one, the next one, and the one before.
+
+What is kept about each of them goes under its name too. All is done in the caller's transaction,
+in which nobody else changes tables.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, inspect
+
+from whence.backends.sql.database import ReadDatabase
+from whence.backends.sql.dialects import wait_briefly
+from whence.backends.sql.following import next_of, previous_of
+from whence.backends.sql.registry import Record
+from whence.backends.sql.tables import table_of
+from whence.readmodels import ReadModelSpec
+from whence.subscribers import Finished
+
+
+class Generations:
+    """Makes, exchanges and drops the tables of one read model."""
+
+    def __init__(self, spec: ReadModelSpec[Any], database: ReadDatabase) -> None:
+        self.live = spec.name
+        self.next = next_of(spec.name)
+        self.previous = previous_of(spec.name)
+        self._spec, self._database = spec, database
+
+    def start(self, connection: Connection) -> bool:
+        """Make sure that there is a table; say whether the next one must be built first."""
+        registry, shape = self._database.registry, self._spec.shape
+        live, next = registry.load(connection, self.live), registry.load(connection, self.next)
+        if live is None or not self._can_answer(connection, live):
+            # Rows of another layout cannot answer: begin again in place.
+            for name in (self.next, self.previous):
+                self.drop(connection, name)
+            self._create(connection, self.live, live)
+            return False
+        if live.shape == shape:
+            return False
+        previous = registry.load(connection, self.previous)
+        if previous is not None and previous.shape == shape:
+            self.roll_back(connection)  # the code went back, and so does what it had made
+            return False
+        if next is None or next.shape != shape:
+            self._create(connection, self.next, live)
+        return True
+
+    def begin(self, connection: Connection) -> None:
+        """Make the next table, empty."""
+        live = self._database.registry.load(connection, self.live)
+        if live is None:
+            live = self._create(connection, self.live, None)
+        self._create(connection, self.next, live)
+
+    def switch(self, connection: Connection) -> bool:
+        """Put the next table in the place of the live one. False: it has not caught up.
+
+        Queries see the old rows until they see the new ones.
+        """
+        checkpoints = self._database.checkpoints
+        if self._database.registry.load(connection, self.next) is None:
+            raise Finished(self.next)
+        wait_briefly(connection)
+        old = checkpoints.hold(connection, self.live)
+        new = checkpoints.hold(connection, self.next)
+        ahead = max((mark.position for mark in old.values()), default=0)
+        if min((mark.position for mark in new.values()), default=0) < ahead:
+            return False
+        self.drop(connection, self.previous)
+        self._rename(connection, (self.live, self.previous), (self.next, self.live))
+        return True
+
+    def roll_back(self, connection: Connection) -> bool:
+        """Let the live table and the one before change places. False: there is none before."""
+        if self._database.registry.load(connection, self.previous) is None:
+            return False
+        wait_briefly(connection)
+        aside = f"{self.live}__aside"
+        self._rename(
+            connection,
+            (self.live, aside),
+            (self.previous, self.live),
+            (aside, self.previous),
+        )
+        return True
+
+    def drop(self, connection: Connection, name: str) -> bool:
+        """Remove a table, and what is kept about it. False: there is none."""
+        found = self._database.registry.load(connection, name) is not None
+        self._database.registry.drop(connection, name)
+        self._database.checkpoints.drop(connection, name)
+        self._database.dead.drop(connection, name)
+        table_of(self._spec, name, name).drop(connection, checkfirst=True)
+        return found
+
+    def _can_answer(self, connection: Connection, live: Record) -> bool:
+        layout = live.shape.partition(":")[0]
+        return layout == self._spec.layout and inspect(connection).has_table(self.live)
+
+    def _create(self, connection: Connection, name: str, live: Record | None) -> Record:
+        """Make a table anew, empty, with a checkpoint at the beginning of the log."""
+        previous = self._database.registry.load(connection, self.previous)
+        known = [one.generation for one in (live, previous) if one is not None]
+        generation = max(known, default=0) + 1
+        record = Record(name, self._spec.shape, generation, self._database.slices)
+        if live is not None:
+            record = replace(record, slices=live.slices)
+            if name == self.live:
+                record = replace(record, wanted=live.wanted)
+        self.drop(connection, name)
+        # Indexes keep their names when a table is renamed: each generation has its own.
+        table_of(self._spec, name, f"{self.live}_{generation}").create(connection)
+        self._database.registry.put(connection, record)
+        self._database.checkpoints.create(connection, name, record.slices, generation)
+        return record
+
+    def _rename(self, connection: Connection, *changes: tuple[str, str]) -> None:
+        """Give tables, and what is kept about them, other names. What people want stays."""
+        database = self._database
+        live = database.registry.load(connection, self.live)
+        marks = [database.checkpoints.hold(connection, old) for old, _ in changes]
+        revision = 1 + max(mark.revision for found in marks for mark in found.values())
+        quote = connection.dialect.identifier_preparer.quote
+        for old, new in changes:
+            database.registry.rename(connection, old, new)
+            database.checkpoints.rename(connection, old, new, revision)
+            database.dead.rename(connection, old, new)
+            connection.exec_driver_sql(f"alter table {quote(old)} rename to {quote(new)}")
+        if live is not None:
+            database.registry.want(connection, self.live, live.wanted)

@@ -1,0 +1,90 @@
+"""Bringing a rebuild to its end: alone, or together with other processes."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+
+from whence.leases import Ownership
+from whence.store import EventStore
+from whence.subscribers import Build, Finished, Overtaken
+from whence.walking import Walk
+
+Progress = Callable[[int, int], None]
+"""Told after each page how far a rebuild is: its position, and the head of the log."""
+
+_LOOK = 0.05
+"""Seconds between two looks at what others do."""
+STALLED = 10.0
+"""Seconds without progress after which a build is taken to be left alone by whoever began it."""
+
+
+class Builder:
+    """Finishes builds."""
+
+    def __init__(self, store: EventStore, ownership: Ownership) -> None:
+        self._store, self._ownership = store, ownership
+        self._busy = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is at it."""
+        return self._busy > 0
+
+    async def finish(self, build: Build, progress: Progress | None = None) -> None:
+        """Bring ``build`` to the head and switch; others may be at the same.
+
+        Returns also if there is no such build any more. Raises what stops it.
+        """
+        walk = Walk(build, self._store, self._ownership)
+        self._busy += 1
+        try:
+            with suppress(Finished):
+                while not await self._round(build, walk, progress):
+                    pass
+        finally:
+            self._busy -= 1
+            await walk.end()
+
+    async def help(self, build: Build) -> None:
+        """Take part in a build that somebody else has begun, as soon as that is of use.
+
+        If it cannot be shared, that is when its beginner has left it alone.
+        """
+        self._busy += 1
+        try:
+            with suppress(Finished):
+                if len(await build.marks()) > 1 or await self._left_alone(build):
+                    await self.finish(build)
+        finally:
+            self._busy -= 1
+
+    async def _round(self, build: Build, walk: Walk, progress: Progress | None) -> bool:
+        """Go to the head once. Whether that was all."""
+        with suppress(Overtaken):
+            await walk.begin()
+            async for _ in walk.pages():
+                await self._tell(walk.position, progress)
+            await walk.save()
+            if await build.switch():
+                return True
+        if walk.share.marks:
+            await asyncio.sleep(_LOOK)
+        else:
+            await walk.changed(_LOOK)
+            marks = await build.marks()
+            await self._tell(min(mark.position for mark in marks.values()), progress)
+        return False
+
+    async def _tell(self, position: int, progress: Progress | None) -> None:
+        if progress is not None:
+            progress(position, max(position, await self._store.head()))
+
+    async def _left_alone(self, build: Build) -> bool:
+        """Whether it does not move for so long that nobody can be at it."""
+        seen, since = await build.marks(), monotonic()
+        while monotonic() < since + STALLED:
+            await asyncio.sleep(STALLED / 10)
+            if (now := await build.marks()) != seen:
+                seen, since = now, monotonic()
+        return True

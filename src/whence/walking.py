@@ -1,0 +1,91 @@
+"""A follower's way along the log: what of it is handled, and what of that is kept."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from time import monotonic
+
+from whence.envelope import Recorded
+from whence.leases import Ownership
+from whence.slices import Share
+from whence.store import PAGE_EVENTS, EventStore, Page
+from whence.subscribers import Follower
+
+AT_ONCE = 8 * PAGE_EVENTS
+"""As many events are handled at once, as long as there are more: each row is written once."""
+
+
+class Walk:
+    """Leads a follower's slices along the log, those that are this process's own."""
+
+    def __init__(self, follower: Follower, store: EventStore, ownership: Ownership) -> None:
+        self.position = 0
+        """How far it has come, in its own slices."""
+        self.share = Share(1, {})
+        """What of it is this process's own."""
+        self._follower, self._store, self._ownership = follower, store, ownership
+        self._joined = 0
+        self._saved_at = 0.0
+
+    async def begin(self) -> None:
+        """Go to where the slices are that are this process's own now."""
+        name = self._follower.name
+        marks = await self._follower.marks()
+        if self._joined != len(marks):
+            await self._ownership.join(name, len(marks))
+            self._joined = len(marks)
+            marks = await self._follower.marks()
+        self.share = Share.of(marks, await self._ownership.owned(name))
+        self.position = self.share.position
+        self._saved_at = monotonic()
+
+    async def end(self) -> None:
+        """Let others have what was this process's own."""
+        if self._joined:
+            self._joined, self.share = 0, Share(1, {})
+            await self._ownership.leave(self._follower.name)
+
+    async def same(self) -> bool:
+        """Whether its slices are still those that it began with."""
+        return await self._ownership.owned(self._follower.name) == self.share.epochs
+
+    async def changed(self, timeout: float) -> None:
+        """Wait until it has other slices, but no longer than that."""
+        await self._ownership.changed(self._follower.name, self.share.epochs, timeout)
+
+    async def pages(self) -> AsyncIterator[Page]:
+        """Every page from here to the head, each after it was handled; none if slices change."""
+        follower = self._follower
+        log = self._store.read(follower.query, after=self.position)
+        async with aclosing(_together(log)) as pages:
+            async for page in pages:
+                if await follower.apply(page, self.share):
+                    self._saved_at = monotonic()
+                self.position = page.scanned
+                await self.save(follower.patience)
+                yield page
+                if not await self.same():
+                    return
+
+    async def save(self, at_least: float = 0.0) -> None:
+        """Keep the progress, if there is any that is so many seconds old."""
+        if self.unsaved and monotonic() - self._saved_at >= at_least:
+            await self._follower.save(self.position, self.share)
+            self._saved_at = monotonic()
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there is progress that is not kept yet."""
+        return bool(self.share.marks) and self.share.position < self.position
+
+
+async def _together(pages: AsyncIterator[Page]) -> AsyncGenerator[Page]:
+    """Full pages, of which more will follow, are put together."""
+    events, scanned = list[Recorded](), 0
+    async for page in pages:
+        scanned = page.scanned
+        events += page.events
+        if len(page.events) < PAGE_EVENTS or len(events) >= AT_ONCE:
+            yield Page(events, scanned)
+            events = []
+    if events:
+        yield Page(events, scanned)
