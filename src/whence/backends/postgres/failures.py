@@ -39,6 +39,7 @@ _REFUSED = (
 
 _EXPLAINED: dict[str, tuple[type[StoreError], str]] = {
     "08001": (StoreError, "check host and port, and that the server runs"),
+    "08P01": (StoreError, "if a pooler stands in between, say so: ?pooled=yes"),
     "08006": (StoreError, "the server went away: what was sent is looked up when it is back"),
     "25006": (ReadOnlyStore, "this server only reads: give the primary, a replica is no store"),
     "28000": (StoreError, "this role may not connect: check the URL, pg_hba.conf and sslmode"),
@@ -74,6 +75,7 @@ _SAID = (
     ("the database system is", "57P03"),
     ('role "', "28000"),
     ("does not exist", "3D000"),
+    ("unsupported startup parameter", "08P01"),
     ("server closed the connection", "08006"),
     ("connection", "08001"),
     ("resolve host", "08001"),
