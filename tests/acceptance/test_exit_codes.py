@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from whence.cli import exits
+from whence.cli.commands import COMMANDS
 
 from .terminal import Answer, Terminal, save, stop
 
@@ -204,3 +205,8 @@ def test_an_unknown_outcome_is_learnt_by_sending_again(shop: Terminal) -> None:
     assert shop("--app", "shop:app", "streams", "--json").lines == [
         {"stream": "shop-S1", "version": 1}
     ]
+
+
+def test_the_page_of_the_command_line_lists_every_command() -> None:
+    page = (DOCS / "howto/command-line.md").read_text()
+    assert [name for name, _, _ in COMMANDS if f"\n| `whence {name}` | " not in page] == []

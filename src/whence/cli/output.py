@@ -62,7 +62,8 @@ class Output:
         self.out.print(Text.assemble(*parts), soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """A line beside the result."""
+        """A line beside the result, and not before it."""
+        self.flush()
         self.err.print(Text(clean_lines(text), style="dim"), soft_wrap=True)
 
     def problem(self, text: str) -> None:
