@@ -127,8 +127,10 @@ class Batch:
         return self._planned
 
 
+# "or rollback": a failure ends the transaction anyway, and without this SQLite would first copy
+# each page that the statement changes, to be able to undo the statement alone.
 _INTO_EVENTS = (
-    "insert into events"
+    "insert or rollback into events"
     " (position, stream, version, type, data, tags, metadata, micros, commit_id, ordinal)"
 )
 _INTO_TAGS = "insert or ignore into tags (tag, position)"
