@@ -13,6 +13,9 @@ from whence.backends.postgres.writer import Writer
 from whence.errors import StoreError
 from whence.store import Commit, EventQuery, Outcome, Page, check_read
 
+_OTHERS = 3
+"""Connections beside those that read: two to write, and one to hear of news."""
+
 # Each found by a jump over all events of the one before.
 _STREAMS = """
 with recursive names (stream) as (
