@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
@@ -90,38 +91,43 @@ async def test_a_commit_sent_by_several_at_once_is_stored_once(
 
 # A probe of several statements saw several states, and skipped what came in between.
 
-STEPS = {
-    "after the last position is read": "    select max(far) into behind",
-    "after the locks are read": "    return coalesce((select max(position)",
-}
+WATERMARK = re.compile(r"create function whence.watermark.*?\n\$\$;", re.DOTALL)
+STATEMENT = re.compile(r"^    (?=select |return )", re.MULTILINE)
+HALT = "    perform pg_advisory_lock_shared(42), pg_advisory_unlock_shared(42);\n"
 
 
 @pytest.fixture
-def halting(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes each look at the mark halt at a step, while somebody holds the lock 42."""
+def halting(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Makes each look at the mark halt before a statement, while somebody holds the lock 42."""
 
-    def halt(step: str) -> None:
-        stop = "    perform pg_advisory_lock_shared(42), pg_advisory_unlock_shared(42);\n"
-        changed = [
-            replace(script, text=script.text.replace(step, stop + step))
-            for script in schema.scripts()
-        ]
-        assert changed != schema.scripts()
-        monkeypatch.setattr(schema, "scripts", lambda: changed)
+    def halt(number: int) -> None:
+        def changed(text: str) -> str:
+            return WATERMARK.sub(lambda found: before(found[0]), text)
+
+        def before(function: str) -> str:
+            places = [found.start() for found in STATEMENT.finditer(function)]
+            assert len(places) == 3, "as many as the test asks for"
+            place = places[number]
+            return function[:place] + HALT + function[place:]
+
+        scripts = [replace(script, text=changed(script.text)) for script in schema.scripts()]
+        monkeypatch.setattr(schema, "scripts", lambda: scripts)
 
     return halt
 
 
-@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
-@pytest.mark.parametrize("slowly", [False, True], ids=["at once", "slowly"])
+@pytest.mark.parametrize("statement", range(3))
+@pytest.mark.parametrize("early", [False, True], ids=["", "somebody is early"])
+@pytest.mark.parametrize("late", [False, True], ids=["", "somebody is late"])
 async def test_what_comes_between_two_statements_of_a_probe_is_not_skipped(
-    step: str, slowly: bool, halting: Callable[[str], None], postgres_schema: str
+    statement: int, early: bool, late: bool, halting: Callable[[int], None], postgres_schema: str
 ) -> None:
-    halting(step)
+    halting(statement)
     async with PostgresStore(postgres_schema) as store:
         follower = Follower(store)
         with Session(postgres_schema) as gate, Session(postgres_schema) as other:
-            other.happens("before")
+            if early:
+                other.happens("early")
             await append(store, event("first"))
             gate.run("select pg_advisory_lock(42)")
             looking = asyncio.create_task(follower.look())
@@ -129,13 +135,14 @@ async def test_what_comes_between_two_statements_of_a_probe_is_not_skipped(
             other.connection.commit()
             other.happens("between")
             await append(store, event("last"))
-            if not slowly:
+            if not late:
                 other.connection.commit()
             gate.run("select pg_advisory_unlock(42)")
             await looking
             other.connection.commit()
         await follower.look()
-        assert follower.seen == await log(store) == ["before", "first", "between", "last"]
+        expected = ["early"] * early + ["first", "between", "last"]
+        assert follower.seen == await log(store) == expected
 
 
 async def halted(gate: Session) -> None:
