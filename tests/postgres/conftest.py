@@ -51,9 +51,11 @@ def bouncer(postgres: PostgresServer) -> Iterator[int]:
 
 
 @pytest.fixture
-def pooled_url(bouncer: int, postgres_url: str) -> str:
-    """The URL of a fresh, empty database, through PgBouncer."""
-    return _through(bouncer, postgres_url)
+def pooled_url(bouncer: int, postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a fresh database, through PgBouncer, which has no old connections to it."""
+    url = postgres.create_database()
+    yield _through(bouncer, url)
+    postgres.drop_database(url)
 
 
 def _through(port: int, url: str) -> str:

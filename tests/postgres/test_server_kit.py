@@ -1,5 +1,6 @@
 """The private PostgreSQL that tests start: real, durable, restartable, and gone afterwards."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,10 +43,16 @@ def is_alive(pid: int) -> bool:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return False
-    return state != "Z"
+    return state not in "ZX"
 
 
-def test_each_test_has_a_fresh_database(postgres: PostgresServer, postgres_url: str) -> None:
+def ends(pid: int) -> None:
+    """It has let go of everything: the system takes a moment to put it away."""
+    while is_alive(pid):
+        time.sleep(0.001)
+
+
+def test_each_test_has_a_database_of_its_own(postgres: PostgresServer, postgres_url: str) -> None:
     remember(postgres_url, 1)
     other = postgres.create_database()
     assert ask(other, "select to_regclass('numbers') is null") == "True"
@@ -67,6 +74,25 @@ def test_a_database_is_dropped_under_its_users(server: PrivatePostgres) -> None:
             connection.execute("select 1")
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
         psycopg.connect(url)
+
+
+def test_an_emptied_database_is_as_new(server: PrivatePostgres, database: str) -> None:
+    server.settings["max_prepared_transactions"] = 5
+    server.restart()
+    remember(database, 1)
+    with psycopg.connect(database) as other:
+        other.execute("create schema theirs; create table theirs.numbers ()")
+        other.execute(f"alter database {other.info.dbname} set work_mem = '5MB'".encode())
+        other.execute("prepare transaction 'left over'")
+    with psycopg.connect(database) as other:
+        other.execute("select * from numbers")
+        server.empty_database(database)
+        with pytest.raises(psycopg.OperationalError):
+            other.execute("select 1")
+    assert ask(database, "select count(*) from pg_tables where schemaname !~ '^(pg|inf)'") == "0"
+    assert ask(database, "select count(*) from pg_prepared_xacts") == "0"
+    assert ask(database, "show work_mem") == "4MB"
+    remember(database, 2)
 
 
 def test_the_newest_installation_is_taken(server: PrivatePostgres) -> None:
@@ -101,8 +127,8 @@ def test_what_was_committed_survives_a_kill(server: PrivatePostgres, database: s
         server.kill()
         assert server.pid is None
         assert killed is not None
-        assert not is_alive(killed)
-        assert not is_alive(backend)
+        ends(killed)
+        ends(backend)
     server.start()
     assert ask(database, "select number from numbers") == "42"
 
@@ -143,7 +169,7 @@ def test_nothing_is_left_of_it() -> None:
     with PrivatePostgres() as server:
         pid = server.pid
     assert pid is not None
-    assert not is_alive(pid)
+    ends(pid)
     assert not server.data.parent.exists()
 
 

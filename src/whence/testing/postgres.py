@@ -78,6 +78,24 @@ def _newest() -> Installation:
     return found[0]
 
 
+_EMPTY = b"""
+do $$
+declare
+    name text;
+begin
+    perform pg_terminate_backend(pid, 10000) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid();
+    for name in select nspname from pg_namespace
+                where nspname !~ '^pg_' and nspname <> 'information_schema' loop
+        execute format('drop schema %I cascade', name);
+    end loop;
+    create schema public;
+    execute format('alter database %I reset all', current_database());
+end
+$$
+"""
+
+
 class PostgresServer:
     """A server that runs, where databases are made and dropped; ``url`` is an administrator's."""
 
@@ -102,6 +120,16 @@ class PostgresServer:
         """Drop a database, by its URL; who is connected to it is thrown out."""
         name = urlsplit(url).path.lstrip("/")
         self.execute(f'drop database if exists "{name}" with (force)')
+
+    def empty_database(self, url: str) -> None:
+        """Drop everything in a database, which is quicker than to drop it and make another."""
+        import psycopg
+
+        prepared = "select gid from pg_prepared_xacts where database = current_database()"
+        with psycopg.connect(url, autocommit=True) as connection:
+            for (name,) in connection.execute(prepared).fetchall():
+                connection.execute(f"rollback prepared '{name}'".encode())
+            connection.execute(_EMPTY)
 
     def execute(self, statement: str) -> None:
         """Run one statement as the administrator."""
