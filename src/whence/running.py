@@ -32,6 +32,7 @@ from whence.store import EventStore
 from whence.subscribers import Subscriber
 from whence.subscriptions import Subscription, Subscriptions
 from whence.telemetry import Telemetry
+from whence.verifying import Verification
 from whence.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -117,11 +118,16 @@ class Running:
             raise WiringError(f"{spec.where} is {spec.kind}: it has no table that follows the log")
         return self.subscriptions.by_name[spec.name]
 
+    def verification(self, model: type[ReadModel]) -> Verification[Any]:
+        """Who compares the rows of ``model`` with the log. Raises `WiringError` likewise."""
+        self.subscription(model)
+        return self._verifications[model]
+
     def _open_read_side(
         self, wiring: Wiring, read_url: str, elsewhere: Elsewhere, clock: Clock
     ) -> None:
         # SQLAlchemy is imported when it is needed, not by `import whence`.
-        from whence.backends.sql import ReadDatabase, SqlProjection, SqlReadModel
+        from whence.backends.sql import ReadDatabase, RowAudit, SqlProjection, SqlReadModel
         from whence.backends.sql.scratch import Scratches
         from whence.backends.sql.tables import table_of
 
@@ -131,6 +137,7 @@ class Running:
         scratches = Scratches(self.store)
         self.folding = Folding(self.store, wiring.events, scratches, self.database.left_out)
         self._models = dict[type[ReadModel], OpenModel[Any]]()
+        self._verifications = dict[type[ReadModel], Verification[Any]]()
         for spec in wiring.specs():
             fold = Fold(spec, wiring.events)
             if spec.kind == "live":
@@ -141,6 +148,8 @@ class Running:
             reached = self._follow(source, self.database).reached
             kept = Kept(source.reader, source.checkpoint, reached)
             self._models[spec.cls] = OpenModel(self.folding, fold, source.table, kept)
+            audit = RowAudit(source, self.database)
+            self._verifications[spec.cls] = Verification(self.store, fold, audit)
         for projection in (part.__projection__ for part in wiring.projections):
             url = elsewhere(projection.database) or read_url
             if url not in self.databases:

@@ -1,5 +1,7 @@
 """The verbs of an open application: `send`, `ask`, `read`, `history`."""
 
+from collections.abc import Collection
+from secrets import randbits
 from typing import Any, TypeVar, Unpack, cast, overload
 
 from whence.aggregate import Aggregate
@@ -12,6 +14,7 @@ from whence.history import History
 from whence.queries import Rows
 from whence.readmodels import ReadModel
 from whence.running import Running
+from whence.verifying import Verified
 from whence.why import Reason
 from whence.wiring import Wiring
 
@@ -82,6 +85,28 @@ class Verbs:
         what the log says now, also before the read model has caught up.
         """
         return await self.running.model(model).why(key, column, limit)
+
+    async def verify(
+        self,
+        model: type[R],
+        *,
+        sample: float | None = None,
+        keys: Collection[object] | None = None,
+        repair: bool = False,
+        seed: int | None = None,
+        progress: Progress | None = None,
+    ) -> Verified[R]:
+        """Compare the rows of a read model with the log, folded afresh.
+
+        All of them, those of ``keys``, or ``sample`` percent of the keys, others each time unless
+        ``seed`` is given. ``repair`` writes the rows that differ, and no others, as they should
+        be. Nothing has to stand still meanwhile. See `Verified` for what is found.
+        """
+        verification = self.running.verification(model)
+        if keys is not None:
+            return await verification.of(keys, repair=repair)
+        seed = randbits(32) if seed is None else seed
+        return await verification.run(sample, salt=seed, repair=repair, progress=progress)
 
     async def rebuild(self, model: type[ReadModel], progress: Progress | None = None) -> None:
         """Fold a read model anew from the first event on, beside what is there; then switch.
