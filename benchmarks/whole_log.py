@@ -1,6 +1,7 @@
 """Reading the whole log into typed events.
 
-* whence: pages of the store, each event decoded by the application's codec.
+* whence: pages of the store, bare as folds read them, each event decoded by the application's
+  codec.
 * floor: ``select type, data``, `json.loads` and the same frozen dataclasses. No envelope.
 * peer: ``recorder.select_notifications``, 500 at a time, and the mapper.
 """
@@ -13,7 +14,7 @@ from typing import Any
 from benchmarks import bank, floor
 from benchmarks.harness import FLOOR, PEER, WHENCE, Figure, Goal, Round, Sample, Stopwatch, Work
 from whence import App
-from whence.store import ALL
+from whence.store import ALL, bare
 
 EVENTS, QUICK, ACCOUNTS = 50_000, 200, 20
 PEER_EVENTS = 20_000
@@ -27,7 +28,7 @@ def whence(work: Work) -> Generator[Round]:
 
         async def read() -> int:
             count, decode = 0, app.app.wiring.events.decode
-            async for page in app.app.running.store.read(ALL):
+            async for page in app.app.running.store.read(bare(ALL)):
                 for recorded in page.events:
                     decode(recorded)
                     count += 1

@@ -49,7 +49,10 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False):
-    """An event as a store keeps it. It never changes again."""
+    """An event as a store keeps it. It never changes again.
+
+    What has a default here may have been left out, if so little was asked for.
+    """
 
     position: int
     """Its place in the whole log: the first is 1 or more, always grows, may skip."""
@@ -58,12 +61,12 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     """Its place in its stream: the first is 1. 0 if it belongs to no stream."""
     type: str
     data: bytes
-    tags: tuple[str, ...]
-    metadata: bytes
-    micros: int
-    commit_id: str
+    tags: tuple[str, ...] = ()
+    metadata: bytes = b"{}"
+    micros: int = 0
+    commit_id: str = ""
     """The commit that it came with."""
-    ordinal: int
+    ordinal: int = 0
     """Its place in that commit: the first is 0."""
 
     @property

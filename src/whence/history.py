@@ -12,7 +12,7 @@ from whence.envelope import Recorded, to_micros
 from whence.errors import NotFound
 from whence.evolving import Evolving, state_of
 from whence.repository import Repository, id_of
-from whence.store import EventStore, in_stream
+from whence.store import EventStore, bare, in_stream
 
 S = TypeVar("S")
 
@@ -147,7 +147,10 @@ class History(Generic[S]):
     async def _pages(self, until: _Until) -> AsyncIterator[list[Recorded]]:
         if until.version == 0:
             return
-        async for page in self._store.read(in_stream(self.stream), limit=until.version):
+        query = in_stream(self.stream)
+        if until.micros is None:
+            query = bare(query)
+        async for page in self._store.read(query, limit=until.version):
             wanted = list(takewhile(until.reaches, page.events))
             if wanted:
                 yield wanted

@@ -24,6 +24,7 @@ from whence.store import (
     MOST_CHARACTERS,
     MOST_CONFLICTING,
     EventStore,
+    bare,
     check_names,
     in_stream,
 )
@@ -74,7 +75,7 @@ class Repository:
     async def catch_up(self, behaviour: Behaviour[Any], stream: str, loaded: Loaded) -> bool:
         """Fold what the stream holds beyond ``loaded`` into it; say whether there was any."""
         before = loaded.version
-        async for page in self._store.read(in_stream(stream), after=loaded.position):
+        async for page in self._store.read(bare(in_stream(stream)), after=loaded.position):
             if page.events:
                 loaded.state = behaviour.fold(loaded.state, self.typed(behaviour, page.events))
                 loaded.version = page.events[-1].version

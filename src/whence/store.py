@@ -10,7 +10,7 @@ has read everything at or before p, for ever.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Protocol
@@ -69,6 +69,8 @@ class EventQuery:
 
     items: tuple[Item, ...]
     everything: bool = False
+    bare: bool = False
+    """A store may leave out what a fold does not look at. See `bare`."""
 
     def __post_init__(self) -> None:
         if self.everything == bool(self.items):
@@ -96,6 +98,15 @@ def in_stream(stream: str) -> EventQuery:
 def of_commit(commit_id: str) -> EventQuery:
     """The events that one commit stored: how an unknown outcome is resolved."""
     return EventQuery((Item(commit_id=commit_id),))
+
+
+def bare(query: EventQuery) -> EventQuery:
+    """The same events, as far as a fold looks at them: type, data, stream, version, position.
+
+    A store may leave out their tags, metadata, time and commit, since fetching these takes about
+    as long as all the rest.
+    """
+    return replace(query, bare=True)
 
 
 def any_of(*queries: EventQuery) -> EventQuery:
@@ -148,7 +159,8 @@ def check_names(names: Sequence[str]) -> None:
         everything.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            "a stream, type, tag or commit id may not hold half a character (surrogates not allowed)"
+            "a stream, type, tag or commit id may not hold half a character"
+            " (surrogates not allowed)"
         ) from error
     if "" in names:
         raise ValueError(

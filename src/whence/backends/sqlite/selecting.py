@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import starmap
 from typing import cast
 
 import msgspec
@@ -19,16 +20,14 @@ from whence.envelope import Recorded
 from whence.store import ALL, PAGE_EVENTS, EventQuery, Item, Page
 
 # Whoever mends a payload by hand is likely to write text where bytes belong.
-_COLUMNS = (
-    "position, stream, version, type, cast(data as blob), tags, cast(metadata as blob),"
-    " micros, commit_id, ordinal"
-)
+_BARE = "position, stream, version, type, cast(data as blob)"
+_COLUMNS = f"{_BARE}, tags, cast(metadata as blob), micros, commit_id, ordinal"
 _MOST_WALKS = 60
 _MOST_BYTES = 8_000_000
-_STEP = 250  # rows that are taken out of a statement at once
 _NEVER = 2**63 - 1
 
 Row = tuple[int, str, int, str, bytes, str | None, bytes, int, str, int]
+_BareRow = tuple[int, str, int, str, bytes]
 _decode_tags = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
@@ -97,7 +96,8 @@ def page(connection: sqlite3.Connection, scan: Scan) -> tuple[Page, bool]:
     walks = _walks(connection, scan.query, part)
     if walks is None:
         return _sieved(connection, scan, part)
-    events, cut = _fetch(_select(connection, walks, scan), scan.most)
+    cursor = _select(connection, walks, scan)
+    events, cut = _fetch_bare(cursor, scan.most) if scan.query.bare else _fetch(cursor, scan.most)
     if cut:
         return Page(events, events[-1].position), len(events) == scan.limit
     return Page(events, 1 if scan.backwards else part.high), True
@@ -164,25 +164,35 @@ def _fetch(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool]:
     A cursor that stays open would keep its connection at the log as it is now: it is closed,
     whatever happens.
     """
-    events: list[Recorded] = []
-    size, step = 0, 4  # a few first: they say how many may be taken at once
+    rows: list[Row] = []
+    size = 0
     with closing(cursor):
-        while size < _MOST_BYTES and len(events) < most:
-            step = min(step, most - len(events))
-            rows: list[Row] = cursor.fetchmany(step)
-            events += recorded(rows)
-            if len(rows) < step:
-                return events, False
-            size += sum([len(row[4]) + len(row[5] or "") + len(row[6]) for row in rows])
-            step = min(_STEP, max(1, (_MOST_BYTES - size) * len(events) // (size + 1)))
-    return events, True
+        for row in cursor:
+            rows.append(row)
+            size += len(row[4]) + len(row[5] or "") + len(row[6])
+            if size >= _MOST_BYTES or len(rows) == most:
+                return recorded(rows), True
+    return recorded(rows), False
+
+
+def _fetch_bare(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool]:
+    """The same for rows of `_BARE`."""
+    rows: list[_BareRow] = []
+    size = 0
+    with closing(cursor):
+        for row in cursor:
+            rows.append(row)
+            size += len(row[4])
+            if size >= _MOST_BYTES or len(rows) == most:
+                return list(starmap(Recorded, rows)), True
+    return list(starmap(Recorded, rows)), False
 
 
 def _select(connection: sqlite3.Connection, walks: Sequence[_Walk], scan: Scan) -> sqlite3.Cursor:
-    first = walks[0]
+    first, columns = walks[0], _BARE if scan.query.bare else _COLUMNS
     if len(walks) == 1 and first.table == "events":
         return connection.execute(
-            f"select {_COLUMNS} from events where {first.where}"
+            f"select {columns} from events where {first.where}"
             f" order by {first.by} {scan.order} limit ?",
             (*first.values, scan.most),
         )
@@ -193,7 +203,7 @@ def _select(connection: sqlite3.Connection, walks: Sequence[_Walk], scan: Scan) 
     )
     values = [value for walk in walks for value in (*walk.values, scan.most)]
     return connection.execute(
-        f"select {_COLUMNS} from events where position in ({union})"
+        f"select {columns} from events where position in ({union})"
         f" order by position {scan.order} limit ?",
         (*values, scan.most),
     )

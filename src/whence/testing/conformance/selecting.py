@@ -1,6 +1,19 @@
 """Promises about which events a query finds."""
 
-from whence.store import ALL, EventQuery, EventStore, Item, any_of, in_stream, matching, of_commit
+from itertools import product
+
+from whence.envelope import Recorded
+from whence.store import (
+    ALL,
+    EventQuery,
+    EventStore,
+    Item,
+    any_of,
+    bare,
+    in_stream,
+    matching,
+    of_commit,
+)
 from whence.testing.conformance.words import (
     Suite,
     append,
@@ -62,6 +75,19 @@ class Selecting(Suite):
         assert await types(store.read(query)) == ["a", "b", "c", "d"]
         assert await types(store.read(query, backwards=True)) == ["d", "c", "b", "a"]
 
+    async def test_bare_events_are_all_that_a_fold_looks_at(self, store: EventStore) -> None:
+        kinds = [event(type, stream, tag) for type in "ab" for stream in ("s", "") for tag in "xy"]
+        await append(store, *kinds)
+        of_types = [EventQuery((Item(frozenset([f"{n}"]), frozenset("x")),)) for n in range(100)]
+        queries = [ALL, in_stream("s"), matching("a"), matching(tags="x"), matching("b", "y")]
+        for query in (*queries, any_of(*queries[1:3]), any_of(queries[4], *of_types)):
+            for after, backwards in product((0, 3), (False, True)):
+                whole = store.read(query, after=after, backwards=backwards, limit=5)
+                found = store.read(bare(query), after=after, backwards=backwards, limit=5)
+                assert list(map(folded, await collect(found))) == list(
+                    map(folded, await collect(whole))
+                )
+
     async def test_a_stream_and_more(self, store: EventStore) -> None:
         await append(
             store, event("a", "s", "x:1"), event("b", "s", "x:1"), event("a", "s"), event("a", "t")
@@ -108,3 +134,8 @@ class Selecting(Suite):
         await write_many(store)
         last = await collect(store.read(matching(["odd"]), backwards=True, limit=1))
         assert last == (await collect(store.read(ALL)))[-1:]
+
+
+def folded(event: Recorded) -> tuple[int, str, int, str, bytes]:
+    """What a fold looks at."""
+    return event.position, event.stream, event.version, event.type, event.data
