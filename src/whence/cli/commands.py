@@ -31,6 +31,7 @@ COMMANDS: tuple[tuple[str, str, Group], ...] = (
     ("history", "whence.cli.history:history", LOOK),
     ("projections", "whence.cli.projections:projections", RUN),
     ("rebuild", "whence.cli.projections:rebuild", RUN),
+    ("verify", "whence.cli.verify:verify", RUN),
     ("worker", "whence.cli.worker:worker", RUN),
     ("doctor", "whence.cli.doctor:doctor", RUN),
     ("db", "whence.cli.db:app", RUN),
