@@ -3,7 +3,9 @@
 import asyncio
 import random
 import threading
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,10 @@ async def write(store: SqliteStore, ends: Ends, tasks: int, begun: threading.Eve
         ended = await asyncio.gather(*[outcome(store, c) for c in some], return_exceptions=True)
         ends.update(zip([each.id for each in some], ended, strict=True))
         begun.set()
+
+
+def in_a_loop_of_its_own(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
 
 
 async def read(store: SqliteStore) -> None:
@@ -81,8 +87,7 @@ async def test_closed_by_another_event_loop(tmp_path: Path) -> None:
         ends: Ends = {}
         begun = threading.Event()
         work = write(store, ends, 1 + number % 3, begun)
-        thread: asyncio.Task[None]
-        thread = asyncio.create_task(asyncio.to_thread(asyncio.run, work))
+        thread = asyncio.create_task(asyncio.to_thread(in_a_loop_of_its_own, work))
         await asyncio.to_thread(begun.wait, 20)
         await asyncio.wait_for(store.close(), 20)
         await asyncio.wait_for(thread, 20)
@@ -110,6 +115,7 @@ async def test_what_was_asked_before_is_answered(tmp_path: Path) -> None:
     heads = [asyncio.create_task(store.head()) for _ in range(50)]
     await asyncio.sleep(0)
     await store.close()
-    await asyncio.wait_for(asyncio.gather(*appends, *heads), 20)
+    await asyncio.wait_for(asyncio.gather(*appends), 20)
+    await asyncio.wait_for(asyncio.gather(*heads), 20)
     async with SqliteStore(store.path) as again:
         assert await again.head() == 50
