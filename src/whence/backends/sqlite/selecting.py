@@ -143,9 +143,9 @@ def stream_after(
 ) -> list[Recorded]:
     """The first events of ``stream`` after ``version``: ``most``, or fewer if they are large."""
     cursor = connection.execute(
-        f"select {_COLUMNS} from events where stream = ? and version > 0 and version > ?"
-        " order by version limit ?",
-        (stream, version, most),
+        f"select {_COLUMNS} from events where stream = ? and version > 0"
+        " and version between ? and ? order by version limit ?",
+        (stream, version + 1, _NEVER, most),
     )
     return _fetch(cursor, most)[0]
 
@@ -249,9 +249,10 @@ def _by_stream(connection: sqlite3.Connection, item: Item, stream: str, part: _P
     first = _version_at(connection, stream, part.low) if part.low else 0
     last = _version_at(connection, stream, part.high) if part.high < part.end else _NEVER
     rest, values = _rest(item)
+    # "between": from "version > 0 and version > ?" SQLite would walk all the way from 0.
     return _Walk(
-        f"stream = ? and version > 0 and version > ? and version <= ? and +position <= ?{rest}",
-        (stream, first, last, part.high, *values),
+        f"stream = ? and version > 0 and version between ? and ? and +position <= ?{rest}",
+        (stream, first + 1, last, part.high, *values),
         by="version",
     )
 
