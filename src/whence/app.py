@@ -32,7 +32,9 @@ class App(Verbs):
     else ``sqlite:///<name>.db``. ``read`` is the URL of the read models' database; default:
     beside the store. ``authorize`` says whether the sender of a command may do it.
     ``cached`` is how many aggregates are kept in memory. ``projecting=False`` leaves keeping the
-    read models up to date to another process. Raises `WiringError` for wrong parts.
+    read models up to date to another process. ``verify_every`` compares a few rows of each read
+    model with the log, each time so many seconds have passed (see `whence.checking`).
+    Raises `WiringError` for wrong parts.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class App(Verbs):
         clock: Clock | None = None,
         cached: int = 1024,
         projecting: bool = True,
+        verify_every: float | None = None,
     ) -> None:
         self.name = name
         self.wiring = Wiring()
@@ -53,6 +56,7 @@ class App(Verbs):
         self.clock: Clock = clock or SystemClock()
         self.cached = cached
         self.projecting = projecting
+        self.verify_every = verify_every
         self.authorize = authorize
         self._store, self._read = store, read
         self._databases: Mapping[str, str] = {}
@@ -154,6 +158,7 @@ class App(Verbs):
             self._steps,
             self.cached,
             self.projecting,
+            self.verify_every,
             self._elsewhere,
             self,
         )

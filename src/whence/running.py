@@ -18,6 +18,7 @@ from whence.bus import (
     Timed,
     validation,
 )
+from whence.checking import ContinuousCheck
 from whence.clock import Clock
 from whence.decisions import Decisions
 from whence.errors import WiringError
@@ -57,6 +58,7 @@ class Running:
         steps: Sequence[Placed],
         cached: int,
         projecting: bool,
+        verify_every: float | None,
         elsewhere: Elsewhere,
         app: object,
     ) -> None:
@@ -77,6 +79,13 @@ class Running:
         for answer in wiring.answers:
             self.queries.register(answer)
         self._projecting = projecting
+        self.check = ContinuousCheck(
+            self.store,
+            [(self._models[cls].fold, one) for cls, one in self._verifications.items()],
+            self.telemetry,
+            verify_every or 0.0,
+        )
+        self._checking = verify_every is not None
 
     async def start(self) -> None:
         """Open the store and start delivering; all of it, or nothing."""
@@ -86,6 +95,8 @@ class Running:
                 await database.open()
             if self._projecting:
                 await self.subscriptions.start()
+            if self._checking:
+                await self.check.start()
         except BaseException:
             await self.stop()
             raise
@@ -97,6 +108,7 @@ class Running:
             for database in self.databases.values():
                 last.push_async_callback(database.close)
             last.push_async_callback(self.subscriptions.stop)
+            last.push_async_callback(self.check.stop)
             last.push_async_callback(self.folding.close)
             last.push_async_callback(self.repository.close)
 

@@ -1,7 +1,8 @@
 """Tracing and timing: where the time went, and what caused what.
 
 Spans go to OpenTelemetry (``pip install 'whence[otel]'``) if a tracer provider was set before the
-application was opened, and cost nothing otherwise. Timings are always kept, in the process.
+application was opened, and cost nothing otherwise. Timings and counts are always kept, in the
+process.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -33,15 +34,20 @@ class Telemetry:
     """The timings of one application, and its way to OpenTelemetry."""
 
     timings: dict[str, Timing] = field(default_factory=dict[str, Timing])
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+    """How often something happened, such as ``verify.balance.differing``."""
     _tracer: Any = None
+    _meter: Any = None
+    _counters: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         if find_spec("opentelemetry") is not None:
-            from opentelemetry import trace
+            from opentelemetry import metrics, trace
 
             # Without a provider every span would be thrown away, at a tenth of a command's cost.
             if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
                 self._tracer = trace.get_tracer("whence")
+            self._meter = metrics.get_meter("whence")
 
     def span(self, name: str, **attributes: str) -> AbstractContextManager[object]:
         """A span called ``name`` around a ``with`` block."""
@@ -58,3 +64,11 @@ class Telemetry:
         if timing is None:
             timing = self.timings[name] = Timing()
         timing.add(perf_counter() - since, failed)
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Count ``name`` up, here and as a counter ``whence.<name>`` of OpenTelemetry's."""
+        self.counts[name] = self.counts.get(name, 0) + by
+        if self._meter is not None:
+            if name not in self._counters:
+                self._counters[name] = self._meter.create_counter(f"whence.{name}")
+            self._counters[name].add(by)
