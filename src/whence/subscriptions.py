@@ -13,7 +13,7 @@ from time import monotonic
 
 from whence.building import Builder, Progress
 from whence.clock import Clock, SystemClock
-from whence.errors import Behind, WhenceError, WiringError
+from whence.errors import Behind, StoreError, WhenceError, WiringError
 from whence.leases import Everything, Ownership
 from whence.reporting import Owners, Report
 from whence.status import Status
@@ -106,6 +106,7 @@ class Subscription:
         Raises what stops it. What was there is then still there, unless the subscriber can only
         be rebuilt in place: then it goes on where it stopped, once the cause is gone.
         """
+        await self._check_log()
         build = await self.subscriber.rebuild(await self._store.head())
         self.wake()
         if build.in_place and self._task is not None:
@@ -171,12 +172,24 @@ class Subscription:
     async def _lead(self) -> None:
         if self._led:  # then code that fits no more is not older than what is there
             await self.subscriber.marks()
+        await self._check_log()
         build = await self.subscriber.start()
         if build is not None:
             log.warning("%s is rebuilt from the first event on", self.name)
             await self._builder.finish(build)
             log.warning("%s is rebuilt", self.name)
         await self._follow()
+
+    async def _check_log(self) -> None:
+        """Raise `StoreError` if what is kept has seen more than there is."""
+        standing = await self.subscriber.standing()
+        if standing is None or standing.position <= (head := await self._store.head()):
+            return
+        raise StoreError(
+            f"{self.name} has seen everything up to position {standing.position}, but the log"
+            f" ends at {head}: the store was restored or replaced. Delete the database of the"
+            " read models, and they are made anew"
+        )
 
     async def _follow(self) -> None:
         while True:

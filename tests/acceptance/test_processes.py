@@ -151,7 +151,8 @@ def test_a_worker_projects_until_it_is_stopped(
 ) -> None:
     worker = account.start("worker", "--json")
     started.append(worker)
-    until(worker, state="live", position=3)
+    until(worker, state="live")
+    rows_catch_up(account, 3)
     account("send", "DepositMoney", "account_id=ACC1", "amount=1")
     rows_catch_up(account, 4)
     answer = stop(worker, number)
@@ -163,7 +164,7 @@ def test_a_worker_tells_people_what_changes(account: Terminal, started: list[Pro
     worker = account.start("worker")
     started.append(worker)
     assert worker.stdout is not None
-    while worker.stdout.readline() != "balance: live at position 3\n":
+    while not worker.stdout.readline().startswith("balance: live at position "):
         pass
     assert stop(worker).code == 0
 
