@@ -6,6 +6,7 @@ written or read.
 
 import asyncio
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from whence.testing.conformance.words import (
     event,
     happened,
     outcome,
+    stored,
     types,
 )
 
@@ -98,6 +100,28 @@ async def cannot_read(folder: str) -> None:
     await store.close()
 
 
-@pytest.mark.parametrize("fault", [cannot_sync, cannot_write, cannot_read])
+async def cannot_open_again(folder: str) -> None:
+    """A connection that failed cannot be made anew at once, since no more files may be open."""
+    store = await opened(folder)
+    exchange(log_of(store), "/dev/null", os.O_RDWR)
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, most))
+    first = happened("s")
+    assert [type(end) for end in await several(store, [first, happened("t")])] == [Unknown] * 2
+    for commits in ([happened("s")], [happened("s"), happened("t")]):
+        with pytest.raises(StoreError, match=f"{store.path} cannot be opened"):
+            await asyncio.wait_for(store.append(commits), 10)
+    with pytest.raises(StoreError, match=f"{store.path} cannot be opened"):
+        await asyncio.wait_for(store.execute(lambda connection: None), 10)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
+    assert not stored(await outcome(store, first)).duplicate
+    assert await types(store.read(ALL)) == ["first", "happened"]
+    await store.close()
+
+
+CASES = [cannot_sync, cannot_write, cannot_read, cannot_open_again]
+
+
+@pytest.mark.parametrize("fault", CASES, ids=lambda fault: fault.__name__)
 def test_a_failing_disk(alone: Alone, tmp_path: Path, fault: Callable[[str], object]) -> None:
     alone(fault, tmp_path)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -171,6 +172,7 @@ async def test_many_handles_make_a_new_file_together(tmp_path: Path) -> None:
 async def test_one_handle_is_opened_once(path: Path) -> None:
     store = SqliteStore(path)
     await asyncio.gather(*[store.open() for _ in range(5)])
+    assert [each.name for each in threading.enumerate()].count(f"writer {path}") == 1
     await append(store, event())
     await store.close()
     await store.close()
