@@ -143,9 +143,9 @@ def stream_after(
 ) -> list[Recorded]:
     """The first events of ``stream`` after ``version``: ``most``, or fewer if they are large."""
     cursor = connection.execute(
-        f"select {_COLUMNS} from events where stream = ? and version > 0"
-        " and version between ? and ? order by version limit ?",
-        (stream, version + 1, _NEVER, most),
+        f"select {_COLUMNS} from events where stream = ?1 and version > 0"
+        " and version between ?2 and ?3 and version > ?2 order by version limit ?4",
+        (stream, version, _NEVER, most),
     )
     return _fetch(cursor, most)[0]
 
