@@ -15,7 +15,7 @@ from whence.clock import Clock, SystemClock
 from whence.config import Setting, settings
 from whence.decisions import Decides, Decision
 from whence.errors import WhenceError, WiringError
-from whence.running import Running
+from whence.running import Places, Running
 from whence.store import EventStore
 from whence.sync import SyncApp
 from whence.verbs import Verbs
@@ -43,6 +43,7 @@ class App(Verbs):
         *parts: Part,
         store: str | EventStore | None = None,
         read: str | None = None,
+        local: str | None = None,
         authorize: Authorize | None = None,
         clock: Clock | None = None,
         cached: int = 1024,
@@ -58,7 +59,7 @@ class App(Verbs):
         self.projecting = projecting
         self.verify_every = verify_every
         self.authorize = authorize
-        self._store, self._read = store, read
+        self._store, self._read, self._local = store, read, local
         self._databases: Mapping[str, str] = {}
         self._own_databases = True
         self._steps: list[tuple[Step, str | None, str | None]] = []
@@ -104,6 +105,7 @@ class App(Verbs):
         *,
         store: str | EventStore | None = None,
         read: str | None = None,
+        local: str | None = None,
         clock: Clock | None = None,
         projecting: bool | None = None,
         databases: Mapping[str, str] | None = None,
@@ -117,6 +119,7 @@ class App(Verbs):
         other.wiring, other._steps = self.wiring.copy(), [*self._steps]
         other._store = self._store if store is None else store
         other._read = read if read is not None or store is not None else self._read
+        other._local = local or self._local
         other._databases = self._databases if databases is None else databases
         other._own_databases = self._own_databases and store is None
         other.clock = clock or self.clock
@@ -137,7 +140,7 @@ class App(Verbs):
         There is no ``store`` among them if the application was given an open one.
         """
         named = self._store if isinstance(self._store, str) else None
-        chosen = settings({"store": named, "read": self._read})
+        chosen = settings({"store": named, "read": self._read, "local": self._local})
         if self._store is None:
             default = Setting("store", f"sqlite:///{self.name}.db", "default")
             return {"store": default} | chosen
@@ -152,14 +155,17 @@ class App(Verbs):
         running = Running(
             self.wiring,
             url or self._store or "",
-            chosen["read"].value if "read" in chosen else None,
+            Places(
+                chosen["read"].value if "read" in chosen else None,
+                chosen["local"].value if "local" in chosen else f"sqlite:///{self.name}.local.db",
+                self._elsewhere,
+            ),
             self.clock,
             self.authorize,
             self._steps,
             self.cached,
             self.projecting,
             self.verify_every,
-            self._elsewhere,
             self,
         )
         await running.start()

@@ -125,6 +125,10 @@ class ReadModelSpec(Generic[R]):
     """Which fold this is, as its author counts; None: a hash of the code tells."""
     attempts: int = 3
     """How often an event is tried again that a handler fails on, before its key is parked."""
+    database: str | None = None
+    """The URL of the database that its table is in; None: the application's."""
+    local: bool = False
+    """Each node keeps rows of its own, in a file beside its process."""
 
     @property
     def where(self) -> str:
@@ -189,12 +193,16 @@ class ReadModelType(msgspec.StructMeta):
         kind: Kind = "catch-up",
         revision: int | None = None,
         attempts: int = 3,
+        database: str | None = None,
+        local: bool = False,
         kw_only: bool = False,
     ) -> "ReadModelType":
         cls = super().__new__(mcls, class_name, bases, body, kw_only=kw_only)
         if any("__notes__" in base.__dict__ for base in cls.__mro__):
             spec = _spec(cls, key, name or snake_case(class_name), kind)
-            cls.__model__ = replace(spec, revision=revision, attempts=attempts)
+            cls.__model__ = replace(
+                spec, revision=revision, attempts=attempts, database=database, local=local
+            )
         return cls
 
 

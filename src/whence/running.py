@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from whence.folds import Fold
 from whence.messages import place
 from whence.models import Folding, Kept, OpenModel
 from whence.queries import Rows
-from whence.readmodels import ReadModel
+from whence.readmodels import ReadModel, ReadModelSpec
 from whence.recording import Recorder
 from whence.repository import Repository
 from whence.store import EventStore
@@ -41,6 +42,25 @@ if TYPE_CHECKING:
 
 Elsewhere = Callable[[str | None], str | None]
 """The URL of the database that a projection writes to, for the one that its class names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where read models and projections are kept."""
+
+    read: str | None
+    """Where those are that name no place; None: where the store wants them."""
+    local: str
+    """Where those are that each node keeps for itself, unless all of them are on one node."""
+    elsewhere: Elsewhere
+
+    def of(self, spec: ReadModelSpec[Any], read: str) -> str:
+        """The URL of the database of a read model, if ``read`` is where most of them are."""
+        if spec.local:
+            return read if read.startswith("sqlite") else self.local
+        return self.elsewhere(spec.database) or read
+
+
 Placed = tuple[Step, str | None, str | None]
 """A step of the user's, and the step that it stands before or after."""
 
@@ -52,14 +72,13 @@ class Running:
         self,
         wiring: Wiring,
         store: str | EventStore,
-        read_url: str | None,
+        places: Places,
         clock: Clock,
         authorize: Authorize | None,
         steps: Sequence[Placed],
         cached: int,
         projecting: bool,
         verify_every: float | None,
-        elsewhere: Elsewhere,
         app: object,
     ) -> None:
         self.backend = backend(store) if isinstance(store, str) else given(store)
@@ -74,7 +93,7 @@ class Running:
         self._route(wiring)
         wiring.check(self.bus.handled)
         self.bus.start()
-        self._open_read_side(wiring, read_url or self.backend.read_url, elsewhere, clock)
+        self._open_read_side(wiring, places, clock)
         self.queries = Queries(wiring.queries, app)
         for answer in wiring.answers:
             self.queries.register(answer)
@@ -135,39 +154,44 @@ class Running:
         self.subscription(model)
         return self._verifications[model]
 
-    def _open_read_side(
-        self, wiring: Wiring, read_url: str, elsewhere: Elsewhere, clock: Clock
-    ) -> None:
+    def _open_read_side(self, wiring: Wiring, places: Places, clock: Clock) -> None:
         # SQLAlchemy is imported when it is needed, not by `import whence`.
         from whence.backends.sql import ReadDatabase, RowAudit, SqlProjection, SqlReadModel
         from whence.backends.sql.scratch import Scratches
         from whence.backends.sql.tables import table_of
 
+        read_url = places.read or self.backend.read_url
         self.database = ReadDatabase(read_url, clock=clock)
         self.databases = {read_url: self.database}
+
+        def database(url: str) -> ReadDatabase:
+            if url not in self.databases:
+                self.databases[url] = ReadDatabase(url, clock=clock)
+            return self.databases[url]
+
         self.subscriptions = Subscriptions(self.store, clock)
         scratches = Scratches(self.store)
-        self.folding = Folding(self.store, wiring.events, scratches, self.database.left_out)
         self._models = dict[type[ReadModel], OpenModel[Any]]()
         self._verifications = dict[type[ReadModel], Verification[Any]]()
-        for spec in wiring.specs():
-            fold = Fold(spec, wiring.events)
+        specs = wiring.specs()
+        homes = {spec.name: database(places.of(spec, read_url)) for spec in specs}
+        self.folding = Folding(
+            self.store, wiring.events, scratches, lambda name: homes[name].left_out(name)
+        )
+        for spec in specs:
+            fold, home = Fold(spec, wiring.events), homes[spec.name]
             if spec.kind == "live":
                 table = table_of(spec, spec.name, spec.name)
                 self._models[spec.cls] = OpenModel(self.folding, fold, table)
                 continue
-            source = SqlReadModel(spec, self.database, wiring.events)
-            reached = self._follow(source, self.database).reached
+            source = SqlReadModel(spec, home, wiring.events)
+            reached = self._follow(source, home).reached
             kept = Kept(source.reader, source.checkpoint, reached)
             self._models[spec.cls] = OpenModel(self.folding, fold, source.table, kept)
-            audit = RowAudit(source, self.database)
-            self._verifications[spec.cls] = Verification(self.store, fold, audit)
+            self._verifications[spec.cls] = Verification(self.store, fold, RowAudit(source, home))
         for projection in (part.__projection__ for part in wiring.projections):
-            url = elsewhere(projection.database) or read_url
-            if url not in self.databases:
-                self.databases[url] = ReadDatabase(url, clock=clock)
-            database = self.databases[url]
-            self._follow(SqlProjection(projection, database, wiring.events), database)
+            home = database(places.elsewhere(projection.database) or read_url)
+            self._follow(SqlProjection(projection, home, wiring.events), home)
 
     def _follow(self, subscriber: Subscriber, database: "ReadDatabase") -> Subscription:
         return self.subscriptions.add(subscriber, database.ownership, database.owners)
