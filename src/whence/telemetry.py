@@ -36,9 +36,11 @@ class Telemetry:
     timings: dict[str, Timing] = field(default_factory=dict[str, Timing])
     counts: dict[str, int] = field(default_factory=dict[str, int])
     """How often something happened, such as ``verify.balance.differing``."""
+    gauges: dict[str, float] = field(default_factory=dict[str, float])
+    """How large something was when it was looked at, such as ``delivery.held``."""
     _tracer: Any = None
     _meter: Any = None
-    _counters: dict[str, Any] = field(default_factory=dict[str, Any])
+    _instruments: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         if find_spec("opentelemetry") is not None:
@@ -69,6 +71,14 @@ class Telemetry:
         """Count ``name`` up, here and as a counter ``whence.<name>`` of OpenTelemetry's."""
         self.counts[name] = self.counts.get(name, 0) + by
         if self._meter is not None:
-            if name not in self._counters:
-                self._counters[name] = self._meter.create_counter(f"whence.{name}")
-            self._counters[name].add(by)
+            if name not in self._instruments:
+                self._instruments[name] = self._meter.create_counter(f"whence.{name}")
+            self._instruments[name].add(by)
+
+    def gauge(self, name: str, value: float, **attributes: str) -> None:
+        """Note how large ``name`` is now, here and as a gauge ``whence.<name>``."""
+        self.gauges[name] = value
+        if self._meter is not None:
+            if name not in self._instruments:
+                self._instruments[name] = self._meter.create_gauge(f"whence.{name}")
+            self._instruments[name].set(value, attributes)

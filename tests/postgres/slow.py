@@ -1,5 +1,7 @@
 """Writers that take their time: each holds a transaction open for as long as a test wants."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
 import psycopg
@@ -82,3 +84,11 @@ async def log(store: EventStore) -> list[str]:
 def claim(tag: str) -> NewEvent:
     """An event that carries ``tag``."""
     return event("claimed", "", tag)
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for it, looking often."""
+    while True:
+        if await holds():
+            return
+        await asyncio.sleep(0.01)

@@ -110,5 +110,6 @@ def _postgres(url: str) -> Backend:
         store.address.read_url,
         store.open,
         store.close,
+        store.examine,
         schema=PostgresSchema(store.address),
     )

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from whence.backends.postgres import schema
+from whence.backends.postgres import health, schema
 from whence.backends.postgres.address import address
 from whence.backends.postgres.connecting import Row
 from whence.backends.postgres.readers import Readers
@@ -11,7 +11,9 @@ from whence.backends.postgres.reading import Scan
 from whence.backends.postgres.watcher import Watcher
 from whence.backends.postgres.writer import Writer
 from whence.errors import StoreError
+from whence.health import Finding
 from whence.store import Commit, EventQuery, Outcome, Page, check_read
+from whence.telemetry import Telemetry
 
 _OTHERS = 3
 """Connections beside those that read: two to write, and one to hear of news."""
@@ -115,9 +117,18 @@ class PostgresStore:
         rows = await self.query(_STREAMS, [after, *[prefix] * 5, limit])
         return [(stream, version) for stream, version in rows]
 
+    async def examine(self) -> list[Finding]:
+        """Whether the database is well. Nothing is changed."""
+        return await health.examine(self.address)
+
     async def query(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
         """Run one statement, written for the schema ``whence``, on a connection that reads."""
         return await self._parts.readers.query(statement, values)
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """What the open store has measured: ``delivery.held``, in seconds."""
+        return self._parts.watcher.telemetry
 
     @property
     def _parts(self) -> _Parts:

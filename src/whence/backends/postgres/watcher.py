@@ -1,6 +1,7 @@
 """Noticing what was stored: a notification is a hint, asking the server the truth."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -9,13 +10,19 @@ from psycopg.sql import SQL, Identifier
 
 from whence.backends.postgres.address import Address
 from whence.backends.postgres.connecting import Connection, closed, connect
+from whence.backends.postgres.holders import Ask, Holder, holding_delivery
 from whence.errors import StoreError
+from whence.telemetry import Telemetry
 
 _POLL = 0.1
 """Seconds between two looks while somebody waits and nobody has told anything."""
 _COALESCE = 0.01
 """Seconds in which all that is stored makes one notification."""
 _BACK_OFF = 1.0
+_LONG = 5.0
+"""Seconds. Somebody who holds up delivery for longer is named, by a warning and a metric."""
+
+_log = logging.getLogger("whence")
 
 
 class Watcher:
@@ -29,14 +36,15 @@ class Watcher:
         self,
         address: Address,
         watermark: Callable[[], Awaitable[int]],
-        tell: Callable[[str], Awaitable[object]],
+        ask: Ask,
     ) -> None:
-        self._address, self._watermark, self._tell = address, watermark, tell
+        self.telemetry = Telemetry()
+        self._address, self._watermark, self._ask = address, watermark, ask
         self._channel = f"{address.schema}_events"
         self._waiting: dict[asyncio.Future[None], int] = {}
         self._look, self._news = asyncio.Event(), asyncio.Event()
         self._mark = 0
-        work = [self._looking(), self._telling()]
+        work = [self._looking(), self._telling(), self._naming()]
         if not address.pooled:  # a pooler in transaction mode cannot listen
             work.append(self._listening())
         self._tasks = [asyncio.create_task(task, name="whence: watching") for task in work]
@@ -93,8 +101,33 @@ class Watcher:
             await self._news.wait()
             self._news.clear()
             with suppress(StoreError):
-                await self._tell(statement)
+                await self._ask(statement)
             await asyncio.sleep(_COALESCE)
+
+    async def _naming(self) -> None:
+        """Whoever holds up delivery, as long as somebody waits for it."""
+        named = ""
+        while True:
+            await asyncio.sleep(_LONG)
+            if not self._waiting:
+                continue
+            with suppress(StoreError):
+                held = await holding_delivery(self._ask)
+                worst = held[0] if held and held[0].seconds > _LONG else None
+                self._note(worst, named)
+                named = worst.name if worst else ""
+
+    def _note(self, worst: Holder | None, named: str) -> None:
+        if worst is None:
+            self.telemetry.gauge("delivery.held", 0.0)
+            return
+        self.telemetry.gauge(
+            "delivery.held", worst.seconds, holder=worst.name, application=worst.application
+        )
+        if worst.name != named:
+            _log.warning(
+                "events are not delivered because of %s. What to do: %s", worst, worst.remedy
+            )
 
     async def _listening(self) -> None:
         """On a connection of its own, and on another when that is lost."""
