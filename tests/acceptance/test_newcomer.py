@@ -1,6 +1,7 @@
 """Who has read the README and the tutorial, and nothing else, can add to the restaurant."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,12 @@ ROOT = Path(__file__).parents[2]
 READ = "\n".join(
     path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/tutorial/*.md"))
 )
+
+SHOWN = "\n".join(
+    (ROOT / "docs/tutorial" / name).read_text()
+    for name in re.findall(r"\{literalinclude\} (\S+)", READ)
+)
+"""The files of the restaurant that the tutorial shows parts of."""
 
 RESERVATIONS = """
 from datetime import datetime
@@ -179,15 +186,50 @@ def test_a_newcomer_who_forgets_the_read_model_is_told(examples: Path) -> None:
 
 @pytest.mark.parametrize("source", [RESERVATIONS, TESTS, EVENING])
 def test_a_newcomer_uses_only_what_he_has_read(source: str) -> None:
-    imported = {
+    nodes = list(ast.walk(ast.parse(source)))
+    assert {
+        name for name in imported(nodes, "whence") | called(nodes) if name not in READ
+    } == set()
+    assert {word for word in keywords(nodes) if f"{word}=" not in READ + SHOWN} == set()
+    assert {name for name in imported(nodes, "restaurant") if name not in READ + SHOWN} <= {
+        "TableReserved",  # his own
+        "ReserveTable",
+        "BookableTable",
+        "BookingsOfDay",
+    }
+
+
+def imported(nodes: list[ast.AST], package: str) -> set[str]:
+    """What is imported from a package."""
+    return {
         alias.name
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("whence")
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package)
         for alias in node.names
     }
-    called = {
+
+
+def called(nodes: list[ast.AST]) -> set[str]:
+    """Names of the methods that are called, but for those of Python itself."""
+    return {
         node.func.attr
-        for node in ast.walk(ast.parse(source))
+        for node in nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     } - {"append", "date", "get", "isoformat", "fromisoformat", "run"}
-    assert {name for name in imported | called if name not in READ} == set()
+
+
+def keywords(nodes: list[ast.AST]) -> set[str]:
+    """Names of the arguments that are named."""
+    return {
+        word.arg
+        for node in nodes
+        if isinstance(node, ast.Call)
+        for word in node.keywords
+        if word.arg
+    }
+
+
+@pytest.mark.parametrize("program", ["python", "pytest", "whence"])
+def test_a_newcomer_is_told_where_his_programs_are(program: str) -> None:
+    assert ". .venv/bin/activate" in READ
+    assert program in READ
