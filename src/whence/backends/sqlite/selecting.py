@@ -39,6 +39,8 @@ class Scan:
     after: int
     backwards: bool = False
     limit: int | None = None
+    version: int | None = None
+    """Of the event at ``after``, if it is known."""
 
     @property
     def most(self) -> int:
@@ -57,7 +59,8 @@ class Scan:
     def beyond(self, page: Page) -> "Scan":
         """What is left after ``page``."""
         limit = None if self.limit is None else self.limit - len(page.events)
-        return replace(self, after=page.scanned, limit=limit)
+        version = page.events[-1].version if page.events and not self.backwards else None
+        return Scan(self.query, page.scanned, self.backwards, limit, version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class _Part:
     low: int
     high: int
     end: int
+    version: int | None = None
+    """Of the only stream that is asked for, at ``low``, if it is known already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,27 +170,27 @@ def _fetch(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool]:
     whatever happens.
     """
     rows: list[Row] = []
-    size = 0
+    keep, size = rows.append, 0
     with closing(cursor):
         for row in cursor:
-            rows.append(row)
+            keep(row)
             size += len(row[4]) + len(row[5] or "") + len(row[6])
-            if size >= _MOST_BYTES or len(rows) == most:
-                return recorded(rows), True
-    return recorded(rows), False
+            if size >= _MOST_BYTES:
+                break
+    return recorded(rows), size >= _MOST_BYTES or len(rows) == most
 
 
 def _fetch_bare(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool]:
     """The same for rows of `_BARE`."""
     rows: list[_BareRow] = []
-    size = 0
+    keep, size = rows.append, 0
     with closing(cursor):
         for row in cursor:
-            rows.append(row)
+            keep(row)
             size += len(row[4])
-            if size >= _MOST_BYTES or len(rows) == most:
-                return list(starmap(Recorded, rows)), True
-    return list(starmap(Recorded, rows)), False
+            if size >= _MOST_BYTES:
+                break
+    return list(starmap(Recorded, rows)), size >= _MOST_BYTES or len(rows) == most
 
 
 def _select(connection: sqlite3.Connection, walks: Sequence[_Walk], scan: Scan) -> sqlite3.Cursor:
@@ -212,7 +217,7 @@ def _select(connection: sqlite3.Connection, walks: Sequence[_Walk], scan: Scan) 
 def _part(scan: Scan, end: int) -> _Part:
     if scan.backwards:
         return _Part(0, min(scan.after - 1, end) if scan.after else end, end)
-    return _Part(scan.after, end, end)
+    return _Part(scan.after, end, end, scan.version if len(scan.query.items) == 1 else None)
 
 
 def _walks(connection: sqlite3.Connection, query: EventQuery, part: _Part) -> list[_Walk] | None:
@@ -246,7 +251,9 @@ def _walks_of(connection: sqlite3.Connection, item: Item, part: _Part) -> Iterat
 
 
 def _by_stream(connection: sqlite3.Connection, item: Item, stream: str, part: _Part) -> _Walk:
-    first = _version_at(connection, stream, part.low) if part.low else 0
+    first = part.version
+    if first is None:
+        first = _version_at(connection, stream, part.low) if part.low else 0
     last = _version_at(connection, stream, part.high) if part.high < part.end else _NEVER
     rest, values = _rest(item)
     # "between": from "version > 0 and version > ?" SQLite would walk all the way from 0.
