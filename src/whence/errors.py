@@ -15,6 +15,7 @@ To catch one is to catch those below it::
     ├── Behind                 a read model has not yet seen what the reader asked for
     ├── HandlerFailed          a handler of the application raised on an event (``.position``)
     ├── NotFound               there is no such row, stream or version
+    │   └── Retired            a read model that is kept no more was asked
     ├── CodecError             what is stored and the classes of this program do not fit
     │   ├── UnknownType        no class is registered for a stored type name
     │   ├── Undecodable        the payload does not fit the class
@@ -151,13 +152,17 @@ class HandlerFailed(WhenceError):
         super().__init__(
             f"{name} cannot handle the {recorded.type!r} at position {recorded.position}"
             f" ({recorded.stream or 'no stream'} version {recorded.version}):"
-            f" {type(error).__name__}: {error}. It waits there and tries again"
+            f" {type(error).__name__}: {error}"
         )
         self.position: int = recorded.position
 
 
 class NotFound(WhenceError):
     """There is no such row, stream or version."""
+
+
+class Retired(NotFound):
+    """A read model that is kept no more was asked."""
 
 
 class CodecError(WhenceError):

@@ -53,7 +53,8 @@ class Parking:
     ) -> None:
         self.added: list[Parked] = []
         self.share = share
-        self._held = set(parked)
+        # Where each begins to wait; what is before that has been handled.
+        self._held = dict.fromkeys(parked, 0)
         self._skipped = skipped
 
     @property
@@ -77,7 +78,7 @@ class Parking:
             return False
         number = slice_of(key, self.share.slices)
         for held in (name, stream_key(recorded)):
-            if (number, held) in self._held:
+            if self._held.get((number, held), position) < position:
                 self.added.append(Parked(held, number, position))
                 return False
         return True
@@ -102,9 +103,9 @@ class Parking:
                 self._hold(Parked(key, number, position, str(error)))
 
     def _hold(self, parked: Parked) -> None:
-        first = (parked.slice, parked.key) not in self._held
-        self._held.add((parked.slice, parked.key))
-        self.added.append(parked if first else replace(parked, error=None))
+        first = self._held.setdefault((parked.slice, parked.key), parked.position)
+        alone = first == parked.position
+        self.added.append(parked if alone else replace(parked, error=None))
 
 
 class ParkingFold(Generic[R]):

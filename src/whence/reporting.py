@@ -32,7 +32,9 @@ class Report:
             problem = None if error is None else str(error)
             return Status(name, "new" if error is None else "failed", 0, head, error=problem)
         position = max(standing.position, handled or 0)
-        problem = str(error) if error is not None else standing.problem
+        problem = None if error is None else str(error)
+        if handled is None:
+            problem = problem or standing.problem
         seconds = await self._seconds(position) if position < head else 0.0
         self._pace.see(position, head)
         return Status(

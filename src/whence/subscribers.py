@@ -86,8 +86,37 @@ class Build(Follower, Protocol):
         ...
 
 
+class Controls(Protocol):
+    """What people can do with a subscriber, in whatever process."""
+
+    async def want(self, wanted: Wanted) -> None:
+        """Say what is wanted. When this returns, everybody keeps to it."""
+        ...
+
+    async def cancel(self) -> bool:
+        """Break off a rebuild. False: there is none."""
+        ...
+
+    async def roll_back(self) -> bool:
+        """Go back to the generation before. False: it is not there any more."""
+        ...
+
+    async def clean(self) -> bool:
+        """Drop the generation before. False: it is not there any more."""
+        ...
+
+    async def drop(self) -> None:
+        """Remove everything that it has made."""
+        ...
+
+
 class Subscriber(Follower, Protocol):
     """A follower whose work can be made anew."""
+
+    @property
+    def controls(self) -> Controls:
+        """What people can do with it."""
+        ...
 
     async def start(self) -> Build | None:
         """Get ready. What is returned must be finished before anything else.
@@ -115,32 +144,4 @@ class Subscriber(Follower, Protocol):
 
     async def note(self, problem: str | None) -> None:
         """Say why it stands still, for those who look from another process; None: it does not."""
-        ...
-
-
-class Controls(Protocol):
-    """What people can do with a subscriber, in whatever process."""
-
-    async def want(self, wanted: Wanted) -> None:
-        """Say what is wanted. When this returns, everybody keeps to it."""
-        ...
-
-    async def rewind(self, position: int) -> None:
-        """Handle what is after ``position`` once more."""
-        ...
-
-    async def cancel(self) -> bool:
-        """Break off a rebuild. False: there is none."""
-        ...
-
-    async def roll_back(self) -> bool:
-        """Go back to the generation before. False: it is not there any more."""
-        ...
-
-    async def clean(self) -> bool:
-        """Drop the generation before. False: it is not there any more."""
-        ...
-
-    async def drop(self) -> None:
-        """Remove everything that it has made."""
         ...

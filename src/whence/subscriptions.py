@@ -53,6 +53,7 @@ class Subscription:
         self._failures = 0
         self._well = self._led = False
         self._looked = 0.0
+        self._changes = self._known = 0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._helping: asyncio.Task[None] | None = None
@@ -107,7 +108,10 @@ class Subscription:
         be rebuilt in place: then it goes on where it stopped, once the cause is gone.
         """
         await self._check_log()
-        build = await self.subscriber.rebuild(await self._store.head())
+        try:
+            build = await self.subscriber.rebuild(await self._store.head())
+        except Halted as halted:
+            raise WhenceError(f"{self.name} is {halted.wanted}: resume it first") from halted
         self.wake()
         if build.in_place and self._task is not None:
             await self._refilled(build, progress)
@@ -119,12 +123,13 @@ class Subscription:
                 raise WhenceError(f"the rebuild of {self.name} was cancelled")
 
     def wake(self) -> None:
-        """Look at once at what is wanted."""
+        """Somebody has changed what is there or what is wanted: look at once."""
+        self._changes += 1
         self._wake.set()
 
     @property
     def _leads_all(self) -> bool:
-        return self._task is not None and self._walk.share.whole
+        return self._task is not None and self._walk.share.whole and self._known == self._changes
 
     async def _reached(self) -> int:
         if self._leads_all:
@@ -193,8 +198,9 @@ class Subscription:
 
     async def _follow(self) -> None:
         while True:
+            changes = self._changes
             await self._walk.begin()
-            self._led = True
+            self._led, self._known = True, changes
             self._moved()
             with suppress(Overtaken):
                 while self._walk.share.marks and await self._walk.same():

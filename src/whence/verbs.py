@@ -11,6 +11,7 @@ from whence.decider import Decider
 from whence.envelope import new_id
 from whence.errors import WhenceError
 from whence.history import History
+from whence.operations import Operations
 from whence.queries import Rows
 from whence.readmodels import ReadModel
 from whence.running import Running
@@ -107,6 +108,11 @@ class Verbs:
             return await verification.of(keys, repair=repair)
         seed = randbits(32) if seed is None else seed
         return await verification.run(sample, salt=seed, repair=repair, progress=progress)
+
+    @property
+    def projections(self) -> Operations:
+        """What people can do with read models and projections: look, pause, rebuild, retire."""
+        return Operations(self.running.subscriptions)
 
     async def rebuild(self, model: type[ReadModel], progress: Progress | None = None) -> None:
         """Fold a read model anew from the first event on, beside what is there; then switch.

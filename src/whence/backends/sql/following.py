@@ -60,6 +60,7 @@ class SqlFollower(ABC):
             await self._page(concerning, share, page.scanned)
         except Stuck as stuck:
             if not (self._waits or self._parks(stuck)):
+                await self._before(stuck.position, concerning, share)
                 raise stuck.error from stuck.error.__cause__
             await self._page(concerning, share, page.scanned, careful=True)
         share.moved(page.scanned)
@@ -97,6 +98,13 @@ class SqlFollower(ABC):
             self._park(connection, parking)
 
         await self._database.write(write)
+
+    async def _before(self, position: int, events: Sequence[Recorded], share: Share) -> None:
+        """Handle what comes before an event that is in the way."""
+        before = [event for event in events if event.position < position]
+        if before:
+            await self._page(before, share, position - 1)
+            share.moved(position - 1)
 
     @abstractmethod
     def _concerning(self, events: Sequence[Recorded]) -> Sequence[Recorded]:

@@ -1,6 +1,7 @@
 """A read model in a SQL database: kept up to date, and rebuilt beside the live one."""
 
 from functools import cached_property
+from time import monotonic
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -12,11 +13,49 @@ from whence.backends.sql.folding import RowFollower
 from whence.backends.sql.generations import Generations
 from whence.backends.sql.reader import RowReader
 from whence.codec import Codec
+from whence.errors import Retired
 from whence.folds import Fold
+from whence.queries import Selection
 from whence.readmodels import ReadModel, ReadModelSpec
 from whence.subscribers import Build, Halted
 
 R = TypeVar("R", bound=ReadModel)
+
+_LOOK = 1.0
+"""Seconds between two looks whether a read model is still wanted."""
+
+
+class ModelReader(RowReader[R]):
+    """Answers as long as the read model is not retired."""
+
+    _looked = -_LOOK
+
+    async def get(self, key: object) -> R | None:
+        """See `Source.get`."""
+        await self._check()
+        return await super().get(key)
+
+    async def fetch(self, selection: Selection) -> list[R]:
+        """See `Source.fetch`."""
+        await self._check()
+        return await super().fetch(selection)
+
+    async def count(self, selection: Selection) -> int:
+        """See `Source.count`."""
+        await self._check()
+        return await super().count(selection)
+
+    async def _check(self) -> None:
+        if monotonic() < self._looked + _LOOK:
+            return
+        name = self.spec.name
+        found = await self._database.read(lambda c: self._database.registry.load(c, name))
+        if found is not None and found.wanted == "retired":
+            raise Retired(
+                f"{name} was retired: its rows are kept no more. `whence resume {name}` lets it"
+                " follow the log again"
+            )
+        self._looked = monotonic()
 
 
 class SqlReadModel(RowFollower[R]):
@@ -29,7 +68,7 @@ class SqlReadModel(RowFollower[R]):
     @cached_property
     def reader(self) -> RowReader[R]:
         """Who answers questions about the rows."""
-        return RowReader(self.spec, self.table, self._database)
+        return ModelReader(self.spec, self.table, self._database)
 
     @cached_property
     def controls(self) -> ModelControls:

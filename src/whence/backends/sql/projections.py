@@ -86,15 +86,16 @@ class SqlProjection(SqlFollower):
             table.drop(connection, checkfirst=True)
         self._database.checkpoints.drop(connection, self.name)
         self._database.dead.drop(connection, self.name)
-        if found is not None:  # of no shape, so that it begins anew if it shall run again
-            dropped = replace(found, shape="", target=0, problem=None, problem_at=None)
+        if found is not None:
+            dropped = replace(found, target=0, problem=None, problem_at=None)
             self._database.registry.put(connection, dropped)
 
     def _prepare(self, connection: Connection) -> None:
         """Make sure that the tables are there, and empty if other code has filled them."""
         found = self._database.registry.load(connection, self.name)
         self._check_wanted(found)
-        if found is None or found.shape != self.shape:
+        there = self._database.checkpoints.load(connection, self.name)
+        if found is None or found.shape != self.shape or not there:
             self.begin(connection)
         else:
             self._create(connection)

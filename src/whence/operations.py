@@ -1,0 +1,102 @@
+"""What people can do with the projections of an open application: `app.projections`."""
+
+from collections.abc import Sequence
+from typing import overload
+
+from whence.building import Progress
+from whence.errors import NotFound, WiringError
+from whence.messages import place
+from whence.projections import Projection
+from whence.readmodels import ReadModel
+from whence.status import Status, Wanted
+from whence.subscriptions import Subscription, Subscriptions
+
+Which = type[ReadModel] | type[Projection] | str
+"""A read model or a projection: its class, or its name."""
+
+
+class Operations:
+    """Looks at projections, stops them, lets them go on and makes them anew.
+
+    What is done here counts for all processes, and stays so when they start again.
+    """
+
+    def __init__(self, subscriptions: Subscriptions) -> None:
+        self._subscriptions = subscriptions
+
+    @overload
+    async def status(self) -> Sequence[Status]: ...
+    @overload
+    async def status(self, which: Which) -> Status: ...
+    async def status(self, which: Which | None = None) -> Status | Sequence[Status]:
+        """Where one is, or each of them."""
+        if which is None:
+            return await self._subscriptions.status()
+        return await self._of(which).status()
+
+    async def pause(self, which: Which) -> None:
+        """Let it stand still, until it is resumed. When this returns, it does."""
+        await self._want(which, "paused")
+
+    async def resume(self, which: Which) -> None:
+        """Let it go on where it stood still; also if it was retired."""
+        await self._want(which, "running")
+
+    async def retire(self, which: Which, *, drop: bool = False) -> None:
+        """Stop it for good; ``drop`` what it has made. Who reads it gets `Retired`."""
+        await self._want(which, "retired")
+        if drop:
+            await self._of(which).subscriber.controls.drop()
+
+    async def rebuild(self, which: Which, progress: Progress | None = None) -> None:
+        """Make everything anew from the first event on; return when it has caught up.
+
+        A read model is built beside the live one, which answers meanwhile; then they change
+        places. A `Projection` is emptied, and filled again in place. ``progress`` is told after
+        each page how far it is: a position, and the head of the log. Raises what stops it.
+        """
+        await self._of(which).rebuild(progress)
+
+    async def cancel(self, which: Which) -> None:
+        """Break off a rebuild, whoever is at it. Raises `NotFound` if there is none."""
+        subscription = self._of(which)
+        if not await subscription.subscriber.controls.cancel():
+            raise NotFound(f"there is no rebuild of {subscription.name} to break off")
+        subscription.wake()
+
+    async def rollback(self, which: Which) -> None:
+        """Go back to the table before the latest rebuild, and catch up from there.
+
+        If other code had made it, it is paused: run that code, and resume it. Raises `NotFound`
+        if that table is not there any more.
+        """
+        subscription = self._of(which)
+        if not await subscription.subscriber.controls.roll_back():
+            raise NotFound(f"there is no {subscription.name} of before to go back to")
+        subscription.wake()
+
+    async def clean(self, which: Which) -> None:
+        """Drop the table of before the latest rebuild. Raises `NotFound` if there is none."""
+        subscription = self._of(which)
+        if not await subscription.subscriber.controls.clean():
+            raise NotFound(f"there is no {subscription.name} of before to drop")
+
+    async def _want(self, which: Which, wanted: Wanted) -> None:
+        subscription = self._of(which)
+        await subscription.subscriber.controls.want(wanted)
+        subscription.wake()
+
+    def _of(self, which: Which) -> Subscription:
+        known = self._subscriptions.by_name
+        name = which if isinstance(which, str) else _name(which)
+        if name is not None and name in known:
+            return known[name]
+        said = which if isinstance(which, str) else place(which)
+        raise WiringError(
+            f"{said} does not follow the log here; what does: {', '.join(known) or 'nothing'}"
+        )
+
+
+def _name(which: type[ReadModel] | type[Projection]) -> str | None:
+    known = getattr(which, "__model__" if issubclass(which, ReadModel) else "__projection__", None)
+    return None if known is None else known.name

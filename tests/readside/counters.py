@@ -1,0 +1,155 @@
+"""Counters: a small domain whose read model can be made to fail, and what is needed to look at it.
+
+The rows that come out are compared with a fresh fold of the log in memory, which knows nothing of
+tables, checkpoints, slices and rebuilds.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import select
+
+from whence import Aggregate, App, ReadModel, event, evolve
+from whence.envelope import NewEvent, new_id
+from whence.folds import Fold
+from whence.status import Status
+from whence.store import ALL, Appended, Commit
+from whence.subscriptions import Subscription
+
+
+@event
+class Counted:
+    counter_id: str
+    by: int
+
+
+@event
+class Shared:
+    """Counts for several counters at once."""
+
+    counters: list[str]
+    by: int
+
+
+@event
+class Closed:
+    counter_id: str
+
+
+class Counter(Aggregate):
+    @evolve
+    def _(self, event: Counted | Closed) -> None: ...
+
+
+class Total(ReadModel, revision=1):
+    """The honest one."""
+
+    counter_id: str
+    total: int = 0
+    events: int = 0
+
+    @evolve
+    def _(self, event: Counted) -> None:
+        self.total += event.by
+        self.events += 1
+
+    @evolve(key="counters")
+    def _(self, event: Shared) -> None:
+        self.total += event.by
+        self.events += 1
+
+    @evolve
+    def _(self, event: Closed) -> None:
+        self.delete()
+
+
+def failing(*numbers: int, attempts: int = 0) -> type[ReadModel]:
+    """The same with a mistake: it fails on these numbers. For whence it is the same code."""
+
+    class Failing(Total, name="total", revision=1, attempts=attempts):
+        @evolve
+        def _(self, event: Counted) -> None:
+            if event.by in numbers:
+                raise ValueError(f"{event.by} brings bad luck")
+            self.total += event.by
+            self.events += 1
+
+    return Failing
+
+
+def counters(
+    read_url: str, model: type[ReadModel] = Total, *, store: Any = "memory://", **options: Any
+) -> App:
+    return App("counters", Counter, model, store=store, read=read_url, **options)
+
+
+def counted(counter: str, by: int, stream: str | None = None) -> NewEvent:
+    data = {"counter_id": counter, "by": by}
+    return _new("Counted", stream or f"counter-{counter}", data)
+
+
+def shared(*counters: str, by: int) -> NewEvent:
+    return _new("Shared", "sharing-1", {"counters": counters, "by": by})
+
+
+def closed(counter: str) -> NewEvent:
+    return _new("Closed", f"counter-{counter}", {"counter_id": counter})
+
+
+def unreadable(counter: str) -> NewEvent:
+    return _new("Counted", f"counter-{counter}", {"counter_id": counter, "by": "much"})
+
+
+def _new(type: str, stream: str, data: Mapping[str, object]) -> NewEvent:
+    return NewEvent(type, json.dumps(data).encode(), stream)
+
+
+async def append(app: App, *events: NewEvent) -> int:
+    """Store each event in a commit of its own; the position of the last."""
+    outcomes = await app.running.store.append([Commit(new_id(), [event]) for event in events])
+    last = outcomes[-1]
+    assert isinstance(last, Appended)
+    return last.position
+
+
+def subscription(app: App, name: str = "total") -> Subscription:
+    return app.running.subscriptions.by_name[name]
+
+
+async def caught_up(app: App, name: str = "total") -> None:
+    await subscription(app, name).reached(await app.running.store.head(), 30)
+
+
+async def status(app: App, name: str = "total") -> Status:
+    return await subscription(app, name).status()
+
+
+Row = tuple[Any, ...]
+
+
+async def rows(app: App) -> dict[str, Row]:
+    """What is in the table: total, events and version by key."""
+    table = app.read(app.wiring.models[0]).table
+    columns = [column for column in table.columns if column.name != "whence_position"]
+    found = await app.running.database.read(lambda c: c.execute(select(*columns)).all())
+    return {row[0]: tuple(row[1:]) for row in found}
+
+
+async def fresh(app: App, *, without: Collection[int] = ()) -> dict[str, Row]:
+    """What an honest fold of the log in memory makes of it, ``without`` the events there."""
+    spec = replace(Total.__model__, follows=frozenset({"counter"}))
+    fold: Fold[Any] = Fold(spec, app.wiring.events)
+    made: dict[Any, Any] = {}
+    async for page in app.running.store.read(ALL):
+        events = [event for event in page.events if event.position not in without]
+        fold.apply(fold.read(fold.concerning(events)), made)
+    return {
+        key: (row.total, row.events, row.version) for key, row in made.items() if row is not None
+    }
+
+
+def many(count: int, of: int, start: int = 0) -> Iterable[NewEvent]:
+    """``count`` events of ``of`` counters, each in turn."""
+    return (counted(f"C{n % of}", n) for n in range(start, start + count))

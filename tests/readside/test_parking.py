@@ -1,0 +1,190 @@
+"""What cannot be handled waits in order under its key, and everything else goes on."""
+
+import pytest
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, select
+
+from whence import Projection, project
+from whence.app import App
+from whence.backends.sql.dead import Letter
+from whence.envelope import NewEvent
+from whence.errors import Behind, UnknownType
+
+from .counters import (
+    Closed,
+    Counted,
+    Counter,
+    Total,
+    append,
+    caught_up,
+    counted,
+    counters,
+    failing,
+    fresh,
+    rows,
+    shared,
+    status,
+    subscription,
+    unreadable,
+)
+
+
+async def letters(app: App, name: str = "total") -> list[Letter]:
+    database = app.running.database
+    return await database.read(lambda c: database.dead.load(c, name))
+
+
+async def parked(app: App, name: str = "total") -> list[tuple[str, int]]:
+    found = dict.fromkeys((one.key, one.position) for one in await letters(app, name))
+    return list(found)
+
+
+async def test_its_key_waits_and_the_others_go_on(read_url: str) -> None:
+    async with counters(read_url, failing(13)) as app:
+        await append(app, counted("A", 1), counted("B", 2), counted("A", 13), counted("B", 3))
+        await append(app, counted("A", 4), counted("C", 5))
+        await caught_up(app)
+        assert await rows(app) == {"A": (1, 1, 1), "B": (5, 2, 2), "C": (5, 1, 1)}
+        assert await parked(app) == [("A", 3), ("A", 5)]
+        assert (await status(app)).parked == 1
+        assert (await status(app)).state == "live"
+        first, second = await letters(app)
+        assert first.error is not None
+        assert "total cannot handle the 'Counted' at position 3" in first.error
+        assert "ValueError: 13 brings bad luck" in first.error
+        assert (first.attempts, second.error, second.attempts) == (1, None, 0)
+
+
+async def test_an_event_of_several_keys_waits_for_those_that_are_parked(read_url: str) -> None:
+    async with counters(read_url, failing(13)) as app:
+        await append(app, counted("A", 13), shared("A", "B", "C", by=7))
+        await caught_up(app)
+        assert await rows(app) == {"B": (7, 1, 0), "C": (7, 1, 0)}
+        assert await parked(app) == [("A", 1), ("A", 2)]
+
+
+async def test_it_is_tried_again_before_it_is_parked(
+    read_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with counters(read_url, failing(13, attempts=1)) as app:
+        await append(app, counted("A", 13), counted("B", 1))
+        await caught_up(app)
+        assert await parked(app) == [("A", 1)]
+        assert await rows(app) == {"B": (1, 1, 1)}
+        assert (await status(app)).error is None
+    said = [one.getMessage() for one in caplog.records if "stands still" in one.getMessage()]
+    assert said == [
+        "total stands still: total cannot handle the 'Counted' at position 1"
+        " (counter-A version 1): ValueError: 13 brings bad luck"
+    ]
+
+
+async def test_what_cannot_be_read_waits_under_its_stream(read_url: str) -> None:
+    async with counters(read_url) as app:
+        await append(app, counted("A", 1), counted("B", 1), unreadable("A"), counted("A", 2))
+        await append(app, counted("B", 3), counted("A", 9, "counter-B"), counted("A", 4))
+        await caught_up(app)
+        # Counter A goes on with what comes from another stream.
+        assert await rows(app) == {"A": (10, 2, 1), "B": (4, 2, 3)}
+        assert await parked(app) == [("stream:counter-A", n) for n in (3, 4, 7)]
+        assert (await status(app)).parked == 1
+        first = (await letters(app))[0]
+        assert first.error is not None
+        assert "does not fit Counted" in first.error
+
+
+async def test_a_type_that_nobody_knows_stops_it(read_url: str) -> None:
+    async with counters(read_url) as app:
+        await append(app, counted("A", 1), NewEvent("Strange", b"{}", "counter-A"))
+        await append(app, counted("B", 1))
+        with pytest.raises(Behind) as caught:
+            await subscription(app).reached(3, 0.5)
+        assert isinstance(caught.value.__cause__, UnknownType)
+        assert await parked(app) == []
+        found = await status(app)
+        assert (found.state, found.position) == ("failed", 1)
+        assert found.error == str(caught.value.__cause__)
+
+
+async def test_what_waits_is_the_same_after_a_restart(read_url: str, tmp_path: object) -> None:
+    store = f"sqlite:///{tmp_path}/log.db"
+    for n in range(3):
+        async with counters(read_url, failing(13), store=store) as app:
+            await append(app, counted("A", 13), counted("A", n), counted("B", 1))
+            await caught_up(app)
+    async with counters(read_url, failing(13), store=store) as app:
+        assert await parked(app) == [("A", n) for n in (1, 2, 4, 5, 7, 8)]
+        assert await rows(app) == {"B": (3, 3, 3)}
+
+
+async def test_a_rebuild_parks_as_well(read_url: str) -> None:
+    async with counters(read_url, failing(13)) as app:
+        await append(app, *(counted(f"C{n % 7}", n) for n in range(60)))
+        await append(app, counted("C1", 5), unreadable("C2"), counted("C2", 3))
+        await caught_up(app)
+        before, waiting = await rows(app), await parked(app)
+        assert waiting == [
+            *(("C6", n + 1) for n in range(13, 60, 7)),
+            *(("stream:counter-C2", position) for position in (62, 63)),
+        ]
+        await subscription(app).rebuild()
+        assert await rows(app) == before
+        assert await parked(app) == waiting
+        assert (await status(app)).generation == 2
+
+
+async def test_a_page_of_nothing_but_failures_is_parked_at_once(read_url: str) -> None:
+    async with counters(read_url, failing(13), projecting=False) as app:
+        await append(app, *(counted(f"C{n}", 13) for n in range(300)), counted("A", 1))
+        await subscription(app).start()
+        await caught_up(app)
+        assert len(await parked(app)) == 300
+        assert await rows(app) == {"A": (1, 1, 1)}
+
+
+async def test_what_is_not_parked_equals_a_fresh_fold(read_url: str) -> None:
+    async with counters(read_url, failing(13, 31)) as app:
+        await append(app, *(counted(f"C{n % 9}", n) for n in range(100)))
+        await caught_up(app)
+        waiting = {position for _, position in await parked(app)}
+        assert await rows(app) == await fresh(app, without=waiting)
+
+
+METADATA = MetaData()
+log = Table(
+    "log",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("counter", String(50), nullable=False),
+    Column("by", Integer, unique=True),
+)
+
+
+class Log(Projection, attempts=0, slices=3):
+    metadata = METADATA
+
+    @project
+    def _(self, event: Counted, connection: Connection) -> None:
+        connection.execute(insert(log).values(counter=event.counter_id, by=event.by))
+        if event.by == 13:
+            raise ValueError("bad luck")
+
+    @project
+    def _(self, event: Closed, connection: Connection) -> None:
+        connection.execute(log.delete().where(log.c.counter == event.counter_id))
+
+
+async def test_in_a_projection_the_stream_waits(read_url: str) -> None:
+    async with App("counters", Counter, Total, Log, store="memory://", read=read_url) as app:
+        await append(app, counted("A", 1), counted("A", 13), counted("B", 2), counted("A", 3))
+        await append(app, counted("C", 2), counted("C", 4), counted("B", 5))
+        await caught_up(app, "log")
+        waiting = [("stream:counter-A", 2), ("stream:counter-A", 4)]
+        waiting += [("stream:counter-C", 5), ("stream:counter-C", 6)]
+        assert await parked(app, "log") == waiting
+        first = (await letters(app, "log"))[2]
+        assert first.error is not None
+        assert "IntegrityError" in first.error
+        statement = select(log.c.counter, log.c.by).order_by(log.c.by)
+        found = await app.running.database.read(lambda c: [tuple(r) for r in c.execute(statement)])
+        assert found == [("A", 1), ("B", 2), ("B", 5)]
+        assert await parked(app) == []
