@@ -6,9 +6,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from whence.cli.process import run
+from whence.testing.servers import free_port
 
 NAMES = ["0001_events", "0002_snapshots"]
 
@@ -118,3 +120,44 @@ def test_memory_has_no_tables(capsys: pytest.CaptureFixture[str]) -> None:
     assert db("status") == ""
     assert db.code == 2
     assert "memory:// has no tables" in db.err
+
+
+def test_in_postgresql_it_is_the_same(
+    postgres_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db = Terminal(postgres_url, capsys)
+    before = db.json("status")
+    assert (db.code, before["version"], before["done"]) == (9, 0, [])
+    assert db.json("sql", "--all") == db.json("sql")
+    assert db.json("upgrade") == {"ran": before["pending"]}
+    assert db.json("sql") == {"sql": ""}
+    assert db.json("status")["pending"] == []
+    assert db.code == 0
+
+
+def test_sql_for_postgresql_is_printed_as_it_is_to_be_run(
+    postgres_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db = Terminal(f"{postgres_url}?schema=bank", capsys)
+    script = db("sql")
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(script.encode())
+    assert db.json("status")["pending"] == []
+
+
+def test_roles_for_postgresql(postgres_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    db = Terminal(postgres_url, capsys)
+    assert 'grant insert on whence.events, whence.tags to "whence_writer"' in db("roles")
+    named = db.json("roles", "--writer", "bank_app", "--reader", "bank_look")["sql"]
+    assert 'to "bank_app", "bank_look";' in named
+    assert "whence_writer" not in named
+    assert db("roles", "--writer", "No One") == ""
+    assert db.code == 2
+
+
+def test_a_server_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    db = Terminal(f"postgresql://ann:secret@127.0.0.1:{free_port()}/bank", capsys)
+    assert db("status") == ""
+    assert db.code == 8
+    assert "check host and port" in db.err
+    assert "secret" not in db.err
