@@ -98,9 +98,8 @@ class Parking:
         key, position = stream_key(recorded), recorded.position
         if (key, position) in self._skipped:
             return
-        for number, mark in self.share.marks.items():
-            if mark.position < position:
-                self._hold(Parked(key, number, position, str(error)))
+        for number in self.share.taking(position):
+            self._hold(Parked(key, number, position, str(error)))
 
     def _hold(self, parked: Parked) -> None:
         first = self._held.setdefault((parked.slice, parked.key), parked.position)
@@ -117,9 +116,9 @@ class ParkingFold(Generic[R]):
     def read(self, events: Iterable[Recorded]) -> list[Step]:
         """Like `Fold.read`, for events of which none is in the way: it raises `Stuck`."""
         steps = self._fold.read(events)
-        if self._parking.share.takes_all and not self._parking.concerned:
-            return steps
-        return [step for step in map(self._passing, steps) if step[3]]
+        if self._parking.concerned:
+            return [step for step in map(self._passing, steps) if step[3]]
+        return steps if self._parking.share.takes_all else self._taken(steps)
 
     def read_carefully(self, events: Iterable[Recorded]) -> list[Step]:
         """Like `read`, but parks what cannot be read. Raises `Stuck` for unknown types only."""
@@ -147,6 +146,21 @@ class ParkingFold(Generic[R]):
             if not can_be_parked(stuck.error):
                 raise
             self._parking.park_unread(recorded, stuck.error)
+
+    def _taken(self, steps: Iterable[Step]) -> list[Step]:
+        """The same if nothing is parked or skipped. Quick: most steps may be those of others."""
+        slices = self._parking.share.slices
+        kept = {number: mark.position for number, mark in self._parking.share.marks.items()}
+        taken: list[Step] = []
+        for step in steps:
+            keys, position = step[3], step[0].position
+            if len(keys) != 1:
+                step = self._passing(step)
+            elif kept.get(slice_of(keys[0], slices), position) >= position:
+                continue
+            if step[3]:
+                taken.append(step)
+        return taken
 
     def _passing(self, step: Step) -> Step:
         recorded, event, evolve, keys, own = step
