@@ -1,7 +1,9 @@
 """The memory store keeps every promise: it is the model of the others."""
 
 import asyncio
+import sys
 import threading
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -40,6 +42,16 @@ def unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Complaints about the task that is left behind."""
 
 
+@pytest.fixture
+def hectic() -> Generator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hectic")
 async def test_no_commit_is_seen_half() -> None:
     store = MemoryStore()
     done = threading.Event()

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from whence.backends.sqlite import SqliteStore
+from whence.backends.sqlite import SqliteStore, selecting
+from whence.backends.sqlite.readers import Readers
+from whence.backends.sqlite.schema import prepare
+from whence.backends.sqlite.writer import Writer
 from whence.errors import StoreError
 from whence.store import ALL, Appended, of_commit
 from whence.testing.conformance.words import append, collect, event, happened, outcome, types
@@ -119,3 +122,21 @@ async def test_what_was_asked_before_is_answered(tmp_path: Path) -> None:
     await asyncio.wait_for(asyncio.gather(*heads), 20)
     async with SqliteStore(store.path) as again:
         assert await again.head() == 50
+
+
+async def test_who_comes_too_late_is_told(tmp_path: Path) -> None:
+    """As one does who had the parts of the store in hand when another thread closed it."""
+    path = tmp_path / "events.db"
+    writer, readers = Writer(prepare(path), lambda head: None), Readers(prepare(path), 1)
+    for _ in range(50):  # after that they are known to be quick, and done in the event loop
+        await writer.counter.submit([happened("s")], small=True)
+        await readers.counter.submit(selecting.head, small=True)
+    writer.close()
+    readers.close()
+    for small in (True, False):
+        with pytest.raises(StoreError, match=f"{path} was closed: nothing was done"):
+            await asyncio.wait_for(writer.counter.submit([happened("s")], small=small), 10)
+        with pytest.raises(StoreError, match=f"{path} was closed: nothing was done"):
+            await asyncio.wait_for(readers.counter.submit(selecting.head, small=small), 10)
+    async with SqliteStore(path) as store:
+        assert await store.head() == 50

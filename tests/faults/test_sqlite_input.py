@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from whence.backends.sqlite import SqliteStore
+from whence.backends.sqlite.watcher import Watcher
 from whence.envelope import NewEvent
 from whence.store import ALL, PAGE_EVENTS, Appended, in_stream, matching, of_commit
 from whence.testing.conformance.words import (
@@ -45,6 +46,22 @@ async def test_a_payload_of_a_hundred_megabytes(store: SqliteStore) -> None:
     late = commit(event(), expected={"s": 0})
     assert len(await collect(store.read(matching(["after"], [])))) == 1
     assert not isinstance(await outcome(store, late), Appended)
+
+
+async def test_no_transaction_grows_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits with a small commit does not wait for all the large ones of others."""
+    heads: list[int] = []
+
+    def moved(watcher: Watcher, head: int) -> None:
+        heads.append(head)
+
+    monkeypatch.setattr(Watcher, "moved", moved)
+    large = [NewEvent("large", bytes(500_000), metadata=bytes(500_000)) for _ in range(40)]
+    async with SqliteStore(tmp_path / "events.db") as store:
+        await asyncio.gather(*[append(store, each) for each in large])
+    assert heads[:3] == [16, 32, 40]
 
 
 async def test_metadata_and_tags_count_for_the_size_of_a_page(store: SqliteStore) -> None:

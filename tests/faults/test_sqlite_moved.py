@@ -89,6 +89,8 @@ async def test_a_log_that_goes_away(path: Path) -> None:
         log = path.with_name("events.db-wal")
         log.unlink()
         await check_gone(store, log)
+        log.touch()  # as another process would make it anew
+        await check_gone(store, log)
 
 
 async def test_a_file_that_is_put_back(path: Path) -> None:
