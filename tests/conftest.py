@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, settings
 
 from whence.testing.postgres import PostgresServer, PrivatePostgres
 
+from .servers import Mariadb, mariadb, redis_server
+
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("dev", max_examples=30, deadline=None, suppress_health_check=_SLOW)
 settings.register_profile("ci", max_examples=300, deadline=None, suppress_health_check=_SLOW)
@@ -64,3 +66,23 @@ def postgres_schemas(postgres: PostgresServer) -> Iterator[Iterator[str]]:
 def postgres_schema(postgres_schemas: Iterator[str]) -> str:
     """The URL of a fresh, empty store."""
     return next(postgres_schemas)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[Mariadb]:
+    """A private MariaDB that all tests share."""
+    with mariadb() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: Mariadb) -> str:
+    """The URL of an empty database in it."""
+    return mariadb_server.create_database()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A private Redis that all tests share: each uses names of its own in it."""
+    with redis_server() as url:
+        yield url

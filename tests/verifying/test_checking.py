@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from whence import App
 
-from .accounts import app, fill
+from .accounts import fill
 
 
 async def once(app: App) -> dict[str, int]:
@@ -32,15 +32,14 @@ async def test_a_row_that_is_missing(accounts: App, caplog: pytest.LogCaptureFix
     assert "balance is out of sync with the log: the rows of 'A" in caplog.text
 
 
-async def test_a_log_without_events(store_url: str) -> None:
-    async with app.using(store=store_url) as empty:
+async def test_a_log_without_events(closed: App) -> None:
+    async with closed as empty:
         assert not await once(empty)
 
 
-async def test_it_runs_if_it_is_wanted(store_url: str) -> None:
-    checked = app.using(store=store_url)
-    checked.verify_every = 0.01
-    async with checked:
+async def test_it_runs_if_it_is_wanted(closed: App) -> None:
+    closed.verify_every = 0.01
+    async with closed as checked:
         await fill(checked, 8)
         counts, tried = checked.running.telemetry.counts, asyncio.Event()
         asyncio.get_running_loop().call_later(60, tried.set)

@@ -97,8 +97,7 @@ async def test_a_row_that_has_missed_events(accounts: App) -> None:
     await repaired(accounts)
 
 
-@pytest.mark.parametrize("store_url", ["sqlite", "postgres"], indirect=True)
-async def test_a_checkpoint_that_was_moved_forwards(store_url: str, accounts: App) -> None:
+async def test_a_checkpoint_that_was_moved_forwards(accounts: App) -> None:
     """While nobody looked, so that events are missed."""
     blind = accounts.using(projecting=False)
     await accounts.__aexit__(None, None, None)

@@ -1,6 +1,6 @@
 """What each kind of database wants to be asked in its own words."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Dialect
@@ -60,3 +60,19 @@ def wait_briefly(connection: Connection) -> None:
         connection.exec_driver_sql("set local lock_timeout = '200ms'")
     elif is_mysql(connection.dialect):
         connection.exec_driver_sql("set session lock_wait_timeout = 1")
+
+
+def rename_tables(connection: Connection, changes: Iterable[tuple[str, str]]) -> None:
+    """Rename tables one after the other, so that nobody sees the state in between.
+
+    MySQL and MariaDB end the transaction with that: what belongs together is renamed first, in
+    one statement, and what is kept about it is changed after it.
+    """
+    quote = connection.dialect.identifier_preparer.quote
+    pairs = [(quote(old), quote(new)) for old, new in changes]
+    if is_mysql(connection.dialect):
+        renames = ", ".join(f"{old} to {new}" for old, new in pairs)
+        connection.exec_driver_sql(f"rename table {renames}")
+        return
+    for old, new in pairs:
+        connection.exec_driver_sql(f"alter table {old} rename to {new}")

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, inspect
 
 from whence.backends.sql.database import ReadDatabase
-from whence.backends.sql.dialects import wait_briefly
+from whence.backends.sql.dialects import is_mysql, rename_tables, wait_briefly
 from whence.backends.sql.following import next_of, previous_of
 from whence.backends.sql.registry import Record
 from whence.backends.sql.tables import table_of
@@ -30,6 +30,7 @@ class Generations:
     def start(self, connection: Connection) -> bool:
         """Make sure that there is a table; say whether the next one must be built first."""
         registry, shape = self._database.registry, self._spec.shape
+        self._heal(connection)
         live, next = registry.load(connection, self.live), registry.load(connection, self.next)
         if live is None or not self._can_answer(connection, live):
             # Rows of another layout cannot answer: begin again in place.
@@ -97,7 +98,10 @@ class Generations:
 
     def _can_answer(self, connection: Connection, live: Record) -> bool:
         layout = live.shape.partition(":")[0]
-        return layout == self._spec.layout and inspect(connection).has_table(self.live)
+        return layout == self._spec.layout and self._is_there(connection, self.live)
+
+    def _is_there(self, connection: Connection, name: str) -> bool:
+        return inspect(connection).has_table(name)
 
     def _create(self, connection: Connection, name: str, live: Record | None) -> Record:
         """Make a table anew, empty, with a checkpoint at the beginning of the log."""
@@ -119,14 +123,43 @@ class Generations:
     def _rename(self, connection: Connection, *changes: tuple[str, str]) -> None:
         """Give tables, and what is kept about them, other names. What people want stays."""
         database = self._database
+        if is_mysql(connection.dialect):
+            # The renaming ends the transaction. Without checkpoints nobody writes meanwhile.
+            database.checkpoints.rename(connection, self.live, self._held, 0)
+        rename_tables(connection, changes)
+        if is_mysql(connection.dialect):
+            database.checkpoints.rename(connection, self._held, self.live, 0)
+        self._rename_records(connection, *changes)
+
+    def _rename_records(self, connection: Connection, *changes: tuple[str, str]) -> None:
+        database = self._database
         live = database.registry.load(connection, self.live)
         marks = [database.checkpoints.hold(connection, old) for old, _ in changes]
         revision = 1 + max(mark.revision for found in marks for mark in found.values())
-        quote = connection.dialect.identifier_preparer.quote
         for old, new in changes:
             database.registry.rename(connection, old, new)
             database.checkpoints.rename(connection, old, new, revision)
             database.dead.rename(connection, old, new)
-            connection.exec_driver_sql(f"alter table {quote(old)} rename to {quote(new)}")
         if live is not None:
             database.registry.want(connection, self.live, live.wanted)
+
+    def _heal(self, connection: Connection) -> None:
+        """Bring to its end what was broken off where renaming tables ends a transaction."""
+        registry, checkpoints = self._database.registry, self._database.checkpoints
+        if not is_mysql(connection.dialect) or not checkpoints.load(connection, self._held):
+            return
+        checkpoints.rename(connection, self._held, self.live, 0)
+        live, next = registry.load(connection, self.live), registry.load(connection, self.next)
+        if next is not None and not self._is_there(connection, self.next):
+            registry.drop(connection, self.previous)
+            changes = (self.live, self.previous), (self.next, self.live)
+            self._rename_records(connection, *changes)
+        elif next is None and live is not None:
+            # Two tables were to change places: nobody knows whether they did. Make them anew.
+            registry.put(connection, replace(live, shape=f"{self._spec.layout}:unknown"))
+            self.drop(connection, self.previous)
+
+    @property
+    def _held(self) -> str:
+        """Where checkpoints are kept while tables are renamed."""
+        return f"{self.live}__held"
