@@ -10,6 +10,7 @@ from psycopg.errors import InsufficientPrivilege
 from bank import Balance, DepositMoney, OpenAccount, app
 from whence.backends.postgres import PostgresStore, roles
 from whence.backends.postgres.address import address
+from whence.backends.postgres.health import examine
 from whence.backends.postgres.upgrading import PostgresSchema
 from whence.errors import ReadOnlyStore, WiringError
 from whence.store import ALL
@@ -78,6 +79,14 @@ async def test_the_application_works_as_the_writer(granted: Roles) -> None:
         row = await bank.read(Balance).after(receipt).get("ACC1")
         assert row is not None
         assert row.balance == 5
+
+
+async def test_the_doctor_needs_no_more(granted: Roles) -> None:
+    async with app.using(store=granted.writer) as bank:
+        await bank.send(OpenAccount("ACC1", "ann"))
+    for url in (granted.writer, granted.reader):
+        found = await examine(address(url))
+        assert [finding for finding in found if finding.level == "problem"] == []
 
 
 async def test_a_command_that_the_writer_may_not_run_harms_nothing(granted: Roles) -> None:

@@ -1,5 +1,7 @@
 """The private PostgreSQL that tests start: real, durable, restartable, and gone afterwards."""
 
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -163,6 +165,13 @@ def test_a_server_that_cannot_start_says_why() -> None:
         pass
     assert not server.data.exists()
     assert server.pid is None
+
+
+def test_programs_find_it_by_the_environment(server: PrivatePostgres) -> None:
+    psql = [str(server.installation.bin / "psql"), "-At", "-c", "select current_user"]
+    environment = os.environ | server.environment
+    said = subprocess.run(psql, env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout == "postgres\n"
 
 
 def test_nothing_is_left_of_it() -> None:

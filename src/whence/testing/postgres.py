@@ -154,7 +154,6 @@ class PrivatePostgres(PostgresServer):
 
     def __enter__(self) -> Self:
         try:
-            self._initialise()
             self.start()
         except BaseException:
             self.remove()
@@ -168,6 +167,16 @@ class PrivatePostgres(PostgresServer):
         """The URL of a database, as the administrator."""
         name = "postgres" if database is None else database
         return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/{name}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What says the same to PostgreSQL's own programs: PGHOST and so on."""
+        return {
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(self.port),
+            "PGUSER": "postgres",
+            "PGPASSWORD": self._password,
+        }
 
     @property
     def data(self) -> Path:
@@ -189,7 +198,9 @@ class PrivatePostgres(PostgresServer):
         self._folder.write(self.data / name, text)
 
     def start(self) -> None:
-        """Start, and return when connections are accepted. The port stays what it was."""
+        """Start, and return when connections are accepted. Data and port stay what they were."""
+        if not self.data.exists():
+            self._initialise()
         before = self.log
         for _ in range(1 if self.port else 5):  # a free port may be taken before we take it
             if self._launch(self.port or free_port()):
