@@ -1,6 +1,7 @@
 """Which type of column holds which type of value, so that what is read equals what was written."""
 
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -38,6 +39,8 @@ _PLAIN: dict[type, type[TypeEngine[Any]]] = {
     date: Date,
     UUID: Uuid,
 }
+_NUMERIC = 1700
+"""PostgreSQL's number for its type ``numeric``."""
 _BOUNDED = 255
 """MySQL needs a length for what it shall index."""
 
@@ -142,6 +145,17 @@ def sql_type(column: Column, *, key: bool = False) -> TypeEngine[Any]:
     return _bounded() if scalar is str and (key or column.indexed) else _PLAIN[scalar]()
 
 
+def from_database(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """What turns a driver's value into the column's; None: nothing has to be done.
+
+    For numbers, SQLAlchemy also looks at the type that PostgreSQL says when a statement is run.
+    Nobody knows that yet: floats need nothing, and decimals are what is left.
+    """
+    if isinstance(kind, Double):
+        return None
+    return kind.dialect_impl(dialect).result_processor(dialect, _NUMERIC)
+
+
 def search_type() -> TypeEngine[Any]:
     """The type of what `folded` makes: compared by code points, whatever the database's locale."""
     return (
@@ -153,7 +167,11 @@ def search_type() -> TypeEngine[Any]:
 
 def folded(text: str) -> str:
     """``text`` as searches see it: without case, and with one spelling of each character."""
-    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text.casefold())
+    if text.isascii():
+        return text.lower()
+    # Twice: what has no small letter may be spelt with a character that has one, as in ℌ.
+    spelt = unicodedata.normalize("NFKC", text.casefold())
+    return unicodedata.normalize("NFKC", spelt.casefold())
 
 
 def compare_decimals(one: str, other: str) -> int:

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, false, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from whence.backends.sql.columns import folded
 from whence.backends.sql.database import ReadDatabase
@@ -110,15 +121,16 @@ class RowReader(Generic[R]):
         same: list[ColumnElement[bool]] = []
         for name, value in zip(selection.order, selection.beyond, strict=True):
             column, nullable = self._ordering(name)
+            place = literal(value, column.type)
             further: ColumnElement[bool]
             if value is None:
                 further = false() if name.startswith("-") else column.is_not(None)
             elif name.startswith("-"):
-                further = or_(column < value, column.is_(None)) if nullable else column < value
+                further = or_(column < place, column.is_(None)) if nullable else column < place
             else:
-                further = column > value
+                further = column > place
             ways.append(and_(*same, further))
-            same.append(column.is_(None) if value is None else column == value)
+            same.append(column.is_(None) if value is None else column == place)
         return or_(*ways)
 
     def _ordering(self, name: str) -> tuple[ColumnElement[Any], bool]:

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import BigInteger, Column, Connection, Dialect, Index, MetaData, Table
 
 from whence.backends.sql.bulk import Names, statements
-from whence.backends.sql.columns import folded, search_type, sql_type
+from whence.backends.sql.columns import folded, from_database, search_type, sql_type
 from whence.readmodels import ReadModel, ReadModelSpec
 
 R = TypeVar("R", bound=ReadModel)
@@ -60,8 +60,7 @@ class RowTable(Generic[R]):
         self._key_to_db = to_db[spec.key]
         self._to_db = [(i, to) for i, name in enumerate(others) if (to := to_db[name])]
         from_db: Mapping[str, Convert] = {
-            name: types[name].dialect_impl(dialect).result_processor(dialect, None)
-            for name in names
+            name: from_database(types[name], dialect) for name in names
         }
         self._from_db = [(i, of) for i, name in enumerate(names) if (of := from_db[name])]
         written = [*others, "version", *map(search_column, searched), POSITION, spec.key]
