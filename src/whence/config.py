@@ -18,7 +18,7 @@ NAMES = {
     "store": "the event store, as in sqlite:///bank.db",
     "read": "the database of the read models, as in sqlite:///bank.read.db",
     "local": "the file of the read models that each node keeps for itself, as a URL",
-    "timeout": "how many seconds a reader waits for a read model to catch up",
+    "timeout": "how many seconds the command line waits for a read model that does not move",
 }
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from whence.config import NAMES
+
 from .terminal import Terminal, save
 
 
@@ -70,7 +72,7 @@ def test_read_models_may_be_kept_elsewhere(bank: Terminal) -> None:
 
 def test_people_are_told_what_each_setting_means(bank: Terminal) -> None:
     lines = bank("config").out.splitlines()
-    assert [line.split()[0] for line in lines] == ["setting", "app", "store", "read", "timeout"]
+    assert [line.split()[0] for line in lines] == ["setting", *NAMES]
     assert "WHENCE_APP" in lines[1]
 
 

@@ -20,6 +20,7 @@ app = App(
     name="demo",
     help="See it work: one command's way through a small bank, step by step.",
     help_epilogue="",
+    usage="Usage: whence demo [OPTIONS], or whence demo git [OPTIONS] PATH\n",
 )
 
 
