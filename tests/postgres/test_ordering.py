@@ -247,7 +247,7 @@ def end(statement: str, store: PostgresStore) -> None:
 # Crashes, and a new home
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[PrivatePostgres]:
     """One that a test may kill."""
     with PrivatePostgres(max_prepared_transactions=5) as started:

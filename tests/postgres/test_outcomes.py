@@ -231,7 +231,7 @@ async def test_who_is_cut_off_whenever_he_sends_hears_that_nothing_was_stored(
 # Servers that stop
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[PrivatePostgres]:
     """One that a test may stop."""
     with PrivatePostgres() as started:

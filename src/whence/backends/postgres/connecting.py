@@ -12,7 +12,10 @@ from whence.backends.postgres.failures import translated
 Row = tuple[Any, ...]
 Connection = AsyncConnection[Row]
 
-_SETTINGS = "-c jit=off -c statement_timeout=60s -c default_transaction_isolation=read\\ committed"
+_SETTINGS = (
+    "-c jit=off -c statement_timeout=60s -c idle_session_timeout=0"
+    " -c default_transaction_isolation=read\\ committed"
+)
 _HINTS = "-c synchronous_commit=off"
 _PATIENCE = {
     "connect_timeout": "10",
@@ -32,6 +35,7 @@ def options(address: Address, name: str, *, durable: bool = True) -> dict[str, A
     given = conninfo_to_dict(address.url)
     chosen: dict[str, Any] = {"application_name": name, **_PATIENCE}
     chosen = {key: value for key, value in chosen.items() if key not in given}
+    chosen["client_encoding"] = "utf8"  # whatever the environment says
     if not address.pooled:  # a pooler would give these settings to others
         settings = _SETTINGS if durable else f"{_SETTINGS} {_HINTS}"
         chosen["options"] = f"{settings} {given.get('options') or ''}"

@@ -101,7 +101,7 @@ def retried(error: Error) -> bool:
 
 def translated(error: Error, where: str) -> StoreError:
     """``error`` as the `StoreError` that names the place and the remedy."""
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = " ".join((error.diag.message_primary or str(error)).split()) or type(error).__name__
     kind, remedy = _EXPLAINED.get(error.sqlstate or _state(said), (StoreError, ""))
     if _behind(error):
         kind, remedy = DamagedStore, "the sequence is behind the log: `whence doctor` says more"

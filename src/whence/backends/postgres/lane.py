@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 
 from psycopg import Error
+from psycopg.pq import ConnStatus
 
 from whence.backends.postgres import appending
 from whence.backends.postgres.address import Address
@@ -123,7 +124,8 @@ class Lane:
         await asyncio.sleep(0.001 * attempt)
 
     async def _connected(self) -> Connection:
-        if self._connection is None or self._connection.closed:
+        if self._connection is None or _lost(self._connection):
+            await self.close()
             self._connection = await connect(self._address, "whence writer")
             if not self._address.pooled:  # a pooler may choose another at any time
                 cursor = await self._connection.execute(_WHO)
@@ -159,3 +161,15 @@ class Lane:
         found = {id: Appended(last, appending.versions_in(text)) for id, last, text in rows}
         for job in jobs:
             job.outcome = found.get(job.commit.id)
+
+
+def _lost(connection: Connection) -> bool:
+    """Whether the server has hung up meanwhile: then nothing was sent yet, which is better."""
+    if connection.closed:
+        return True
+    try:
+        connection.pgconn.consume_input()  # its last words
+        connection.pgconn.consume_input()  # and its end
+    except Error:
+        return True
+    return connection.pgconn.status != ConnStatus.OK

@@ -30,6 +30,7 @@ _PATIENCE = 60.0
 # session knew before it waited for the lock (behind a pooler a session is not new).
 _SERVER = b"""
 select pg_is_in_recovery(), current_setting('transaction_read_only')::bool,
+       current_setting('server_encoding'),
        exists (select from pg_namespace where nspname = %b),
        exists (select from pg_tables where schemaname = %b and tablename = 'migrations')
 """
@@ -142,7 +143,12 @@ async def _status(connection: Connection, address: Address) -> Status:
             f"{address.shown} is PostgreSQL {release}: whence needs {_OLDEST_SERVER} or newer"
         )
     cursor = await connection.execute(_SERVER, [address.schema] * 2)
-    replica, reads, exists, recorded = await cursor.fetchone() or (False, False, False, False)
+    replica, reads, encoding, exists, recorded = (await cursor.fetchall())[0]
+    if encoding != "UTF8":
+        raise StoreError(
+            f"{address.shown} is encoded in {encoding}, which cannot hold every text:"
+            " create the database anew (createdb --encoding=UTF8 --template=template0)"
+        )
     if replica:
         raise ReadOnlyStore(f"{address.shown} is a replica: a store must be the primary server")
     if reads:
