@@ -5,10 +5,13 @@ from typing import overload
 
 from whence.building import Progress
 from whence.errors import NotFound, WiringError
+from whence.letters import DeadEvent, DeadKey, Letters, Retried, Skip
 from whence.messages import place
 from whence.projections import Projection
 from whence.readmodels import ReadModel
+from whence.slices import name_of
 from whence.status import Status, Wanted
+from whence.store import EventStore
 from whence.subscriptions import Subscription, Subscriptions
 
 Which = type[ReadModel] | type[Projection] | str
@@ -21,8 +24,13 @@ class Operations:
     What is done here counts for all processes, and stays so when they start again.
     """
 
-    def __init__(self, subscriptions: Subscriptions) -> None:
-        self._subscriptions = subscriptions
+    def __init__(self, subscriptions: Subscriptions, store: EventStore) -> None:
+        self._subscriptions, self._store = subscriptions, store
+
+    @property
+    def dead(self) -> "DeadLetters":
+        """The events that could not be handled, and those that wait behind them."""
+        return DeadLetters(self._subscriptions, self._store)
 
     @overload
     async def status(self) -> Sequence[Status]: ...
@@ -87,14 +95,64 @@ class Operations:
         subscription.wake()
 
     def _of(self, which: Which) -> Subscription:
-        known = self._subscriptions.by_name
-        name = which if isinstance(which, str) else _name(which)
-        if name is not None and name in known:
-            return known[name]
-        said = which if isinstance(which, str) else place(which)
-        raise WiringError(
-            f"{said} does not follow the log here; what does: {', '.join(known) or 'nothing'}"
-        )
+        return _found(self._subscriptions, which)
+
+
+class DeadLetters:
+    """Looks at what is parked, tries it again, and leaves out what will never be handled.
+
+    A key is given as the row has it, or as text; what is parked under a stream, as
+    ``"stream:account-ACC1"``.
+    """
+
+    def __init__(self, subscriptions: Subscriptions, store: EventStore) -> None:
+        self._subscriptions, self._store = subscriptions, store
+
+    async def keys(self, which: Which | None = None) -> list[DeadKey]:
+        """The keys whose events wait, of one projection or of all."""
+        names = self._subscriptions.by_name if which is None else [which]
+        return [key for one in names for key in await self._of(one).keys()]
+
+    async def events(self, which: Which, key: object) -> list[DeadEvent]:
+        """The events of a key that wait, in order. Raises `NotFound` if there are none."""
+        return [*await self._of(which).events(name_of(key))]
+
+    async def retry(self, which: Which, key: object = None, *, dry: bool = False) -> list[Retried]:
+        """Handle the events of a key, or of all keys, in order, with today's code.
+
+        The first that fails again waits again, and with it those behind it. ``dry``: only see
+        what would become of them. Raises `NotFound` if none wait under ``key``.
+        """
+        letters = self._of(which)
+        names = [one.key for one in await letters.keys()] if key is None else [name_of(key)]
+        return [await letters.retry(name, dry=dry) for name in names]
+
+    async def skip(self, which: Which, key: object, *, reason: str, by: str) -> Retried:
+        """Leave out the first event of a key, for ever, and go on with those behind it.
+
+        Every fold leaves it out from now on, rebuilds too; ``reason`` and ``by`` whom are kept.
+        Raises `NotFound` if none wait under ``key``.
+        """
+        return await self._of(which).skip(name_of(key), reason, by)
+
+    async def skipped(self, which: Which | None = None) -> list[Skip]:
+        """What was left out, by whom and why."""
+        names = self._subscriptions.by_name if which is None else [which]
+        return [skip for one in names for skip in await self._of(one).skipped()]
+
+    def _of(self, which: Which) -> Letters:
+        return _found(self._subscriptions, which).subscriber.letters(self._store)
+
+
+def _found(subscriptions: Subscriptions, which: Which) -> Subscription:
+    known = subscriptions.by_name
+    name = which if isinstance(which, str) else _name(which)
+    if name is not None and name in known:
+        return known[name]
+    said = which if isinstance(which, str) else place(which)
+    raise WiringError(
+        f"{said} does not follow the log here; what does: {', '.join(known) or 'nothing'}"
+    )
 
 
 def _name(which: type[ReadModel] | type[Projection]) -> str | None:

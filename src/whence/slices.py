@@ -77,6 +77,10 @@ class Share:
         mark = self.marks.get(slice_of(key, self.slices))
         return mark is not None and mark.position < position
 
+    def taking(self, position: int) -> list[int]:
+        """The slices that an event at ``position`` is for, if it may concern any key."""
+        return [number for number, mark in self.marks.items() if mark.position < position]
+
     def behind(self, position: int) -> dict[Mark, list[int]]:
         """Those that are not at ``position`` yet, by where they are."""
         found: dict[Mark, list[int]] = {}

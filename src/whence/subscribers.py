@@ -6,9 +6,10 @@ Each keeps how far it has come beside what it makes of the events, so that both 
 from collections.abc import Mapping
 from typing import Protocol
 
+from whence.letters import Letters
 from whence.slices import Mark, Share
 from whence.status import Standing, Wanted
-from whence.store import EventQuery, Page
+from whence.store import EventQuery, EventStore, Page
 
 
 class Overtaken(Exception):
@@ -116,6 +117,10 @@ class Subscriber(Follower, Protocol):
     @property
     def controls(self) -> Controls:
         """What people can do with it."""
+        ...
+
+    def letters(self, store: EventStore) -> Letters:
+        """Its dead letters, whose events are in ``store``."""
         ...
 
     async def start(self) -> Build | None:

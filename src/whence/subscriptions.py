@@ -143,7 +143,8 @@ class Subscription:
         done = asyncio.get_running_loop().create_future()
         heappush(self._waiting, (position, next(self._number), done))
         with suppress(TimeoutError):
-            await asyncio.wait_for(done, timeout)
+            async with asyncio.timeout(timeout):
+                await done
 
     async def _refilled(self, build: Build, progress: Progress | None) -> None:
         """Wait until those who follow the log have filled again what was emptied."""
@@ -261,7 +262,8 @@ class Subscription:
         await self._walk.end()
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _WAIT)
+                async with asyncio.timeout(_WAIT):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 await self.subscriber.marks()

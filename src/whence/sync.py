@@ -11,6 +11,7 @@ from threading import Thread, current_thread
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from whence.aggregate import Aggregate
+from whence.blocking import SyncOperations
 from whence.bus import Receipt, Sending
 from whence.decider import Decider
 from whence.errors import WhenceError
@@ -85,6 +86,11 @@ class SyncApp:
     def ask(self, query: object) -> Any:
         """See `App.ask`."""
         return self.run(self._app.ask(query))
+
+    @property
+    def projections(self) -> SyncOperations:
+        """See `App.projections`."""
+        return SyncOperations(self.run, self._app.projections)
 
     def read(self, model: type[R]) -> "SyncRows[R]":
         """See `App.read`."""

@@ -112,7 +112,7 @@ class Verbs:
     @property
     def projections(self) -> Operations:
         """What people can do with read models and projections: look, pause, rebuild, retire."""
-        return Operations(self.running.subscriptions)
+        return Operations(self.running.subscriptions, self.running.store)
 
     async def rebuild(self, model: type[ReadModel], progress: Progress | None = None) -> None:
         """Fold a read model anew from the first event on, beside what is there; then switch.

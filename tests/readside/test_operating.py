@@ -164,6 +164,14 @@ async def test_it_can_be_paused_before_it_is_made(read_url: str) -> None:
         await caught_up(app)
 
 
+async def test_it_can_be_closed_while_it_is_woken(read_url: str) -> None:
+    for _ in range(5):
+        async with counters(read_url) as app:
+            await app.projections.pause(Total)
+            await app.projections.status(Total)
+            await app.projections.resume(Total)
+
+
 async def test_no_page_is_written_after_pausing(read_url: str) -> None:
     async with counters(read_url) as app:
         writing = asyncio.create_task(append(app, *many(5_000, 50)))
@@ -338,3 +346,29 @@ async def test_a_class_that_does_not_follow_the_log_is_refused(read_url: str) ->
         for which in (Other, Projection, "nothing"):
             with pytest.raises(WiringError, match="does not follow the log here; what does: tot"):
                 await app.projections.pause(which)
+
+
+def test_all_of_it_without_awaiting(read_url: str) -> None:
+    app = counters(read_url, failing(13))
+    with app.sync as opened:
+        opened.run(append(app, *many(10, 3)))
+        opened.run(caught_up(app))
+        projections = opened.projections
+        projections.pause("total")
+        assert projections.status("total").state == "paused"
+        projections.resume("total")
+        projections.rebuild("total", lambda position, head: None)
+        assert [one.generation for one in projections.status()] == [2]
+        projections.rollback("total")
+        projections.clean("total")
+        with pytest.raises(NotFound):
+            projections.cancel("total")
+        opened.run(append(app, counted("A", 13), counted("A", 13)))
+        opened.run(caught_up(app))
+        (dead,) = projections.dead.keys()
+        assert len(projections.dead.events("total", dead.key)) == 2
+        assert projections.dead.retry("total", dry=True)[0].left == 2
+        assert projections.dead.skip("total", "A", reason="x", by="y").left == 1
+        assert len(projections.dead.skipped()) == 1
+        projections.retire("total", drop=True)
+        assert projections.status("total").state == "retired"

@@ -82,7 +82,7 @@ class NextTable(RowFollower[R]):
 
     async def save(self, position: int, share: Share) -> None:
         """See `Follower.save`."""
-        await self._database.write(lambda c: self._flush(c, share, position))
+        await self.database.write(lambda c: self._flush(c, share, position))
         share.moved(position)
         if (memory := self._memory) is None:
             return
@@ -98,7 +98,7 @@ class NextTable(RowFollower[R]):
     async def switch(self) -> bool:
         """See `Build.switch`. A table that somebody reads for long is not waited for."""
         try:
-            return await self._database.define(self._generations.switch)
+            return await self.database.define(self._generations.switch)
         except StoreBusy:
             return False
 
@@ -109,7 +109,7 @@ class NextTable(RowFollower[R]):
     async def _fold(self, events: Sequence[Recorded], share: Share) -> None:
         memory = self._memory
         if memory is None:
-            parking = await self._database.look(lambda c: self._parking(c, share))
+            parking = await self.database.look(lambda c: self._parking(c, share))
             fresh = not any(mark.position for mark in share.marks.values())
             self._memory = memory = _Memory[R](parking, fresh)
         folding = ParkingFold(self.fold, memory.parking)
@@ -122,7 +122,7 @@ class NextTable(RowFollower[R]):
 
     async def _load(self, memory: _Memory[R], steps: Sequence[Step]) -> None:
         missing = [key for key in keys_of(steps) if key not in memory.rows]
-        found = await self._database.read(lambda c: self.rows.load(c, missing))
+        found = await self.database.read(lambda c: self.rows.load(c, missing))
         memory.existed.update(found)
         memory.rows |= dict.fromkeys(missing) | found
 

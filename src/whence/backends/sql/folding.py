@@ -34,7 +34,7 @@ class RowFollower(SqlFollower, Generic[R]):
     @cached_property
     def rows(self) -> RowTable[R]:
         """Loads and stores its rows."""
-        return RowTable(self.spec, self.table, self._database.engine.dialect)
+        return RowTable(self.spec, self.table, self.database.engine.dialect)
 
     def _concerning(self, events: Sequence[Recorded]) -> Sequence[Recorded]:
         return self.fold.concerning(events)

@@ -42,14 +42,14 @@ class SqlFollower(ABC):
         self.name, self.shape = name, shape
         self.of = of
         """The projection that this is, or is to become: its events are skipped under that name."""
-        self._database = database
+        self.database = database
         self._attempts = attempts
         self._failed = (0, 0)  # the position of an event, and how often it has failed
         self._waits = False  # whether the latest that failed waits behind another anyway
 
     async def marks(self) -> Mapping[int, Mark]:
         """See `Follower.marks`."""
-        return await self._database.look(self._marks)
+        return await self.database.look(self._marks)
 
     async def apply(self, page: Page, share: Share) -> bool:
         """See `Follower.apply`."""
@@ -68,22 +68,26 @@ class SqlFollower(ABC):
 
     async def save(self, position: int, share: Share) -> None:
         """See `Follower.save`."""
-        await self._database.write(lambda c: self._moved(c, share, position))
+        await self.database.write(lambda c: self._moved(c, share, position))
         share.moved(position)
+
+    def handle(self, connection: Connection, events: Sequence[Recorded], parking: Parking) -> None:
+        """Handle ``events`` of the share of ``parking``, and let it park what fails."""
+        self._write(connection, self._concerning(events), parking, careful=True)
 
     async def checkpoint(self) -> int:
         """See `Subscriber.checkpoint`."""
-        found = await self._database.read(lambda c: self._database.checkpoints.load(c, self.name))
+        found = await self.database.read(lambda c: self.database.checkpoints.load(c, self.name))
         return min((mark.position for mark in found.values()), default=0)
 
     async def standing(self) -> Standing | None:
         """See `Subscriber.standing`."""
-        return await self._database.look(self._standing)
+        return await self.database.look(self._standing)
 
     async def note(self, problem: str | None) -> None:
         """See `Subscriber.note`."""
-        registry, now = self._database.registry, self._database.now()
-        await self._database.write(lambda c: registry.note(c, self.name, problem, now))
+        registry, now = self.database.registry, self.database.now()
+        await self.database.write(lambda c: registry.note(c, self.name, problem, now))
 
     async def _page(
         self, events: Sequence[Recorded], share: Share, scanned: int, *, careful: bool = False
@@ -97,7 +101,7 @@ class SqlFollower(ABC):
                 raise
             self._park(connection, parking)
 
-        await self._database.write(write)
+        await self.database.write(write)
 
     async def _before(self, position: int, events: Sequence[Recorded], share: Share) -> None:
         """Handle what comes before an event that is in the way."""
@@ -117,7 +121,7 @@ class SqlFollower(ABC):
         """Handle ``events``. Raises `Stuck`, or if it is ``careful``, parks them."""
 
     def _standing(self, connection: Connection) -> Standing | None:
-        registry, checkpoints = self._database.registry, self._database.checkpoints
+        registry, checkpoints = self.database.registry, self.database.checkpoints
         record = registry.load(connection, self.name)
         if record is None:
             return None
@@ -131,12 +135,12 @@ class SqlFollower(ABC):
             record.target,
             min((mark.position for mark in next), default=None),
             registry.load(connection, previous_of(self.name)) is not None,
-            self._database.dead.count(connection, self.name),
+            self.database.dead.count(connection, self.name),
         )
 
     def _marks(self, connection: Connection) -> Mapping[int, Mark]:
-        self._check(self._database.registry.load(connection, self.name))
-        return self._database.checkpoints.load(connection, self.name)
+        self._check(self.database.registry.load(connection, self.name))
+        return self.database.checkpoints.load(connection, self.name)
 
     def _check(self, record: Record | None) -> None:
         """Raise what `marks` raises."""
@@ -149,15 +153,15 @@ class SqlFollower(ABC):
 
     def _moved(self, connection: Connection, share: Share, to: int) -> Parking:
         """Move the checkpoint, and learn what has to be known before anything is written."""
-        self._database.ownership.fence(connection, self.name, share.epochs)
-        self._database.checkpoints.move(connection, self.name, share, to)
+        self.database.ownership.fence(connection, self.name, share.epochs)
+        self.database.checkpoints.move(connection, self.name, share, to)
         # Only now: whoever has changed what is asked next has waited for us, or we for him.
         return self._parking(connection, share)
 
     def _parking(self, connection: Connection, share: Share) -> Parking:
         """What is parked and what is skipped. Raises what `marks` raises."""
-        dead = self._database.dead
-        flags = self._database.registry.flags(connection, self.name, self.of)
+        dead = self.database.dead
+        flags = self.database.registry.flags(connection, self.name, self.of)
         self._check(None if flags is None else flags.record)
         if flags is None:
             return Parking(share)
@@ -167,7 +171,7 @@ class SqlFollower(ABC):
 
     def _park(self, connection: Connection, parking: Parking) -> None:
         if parking.added:
-            dead, now = self._database.dead, self._database.now()
+            dead, now = self.database.dead, self.database.now()
             dead.add(connection, self.name, parking.added, now)
 
     def _parks(self, stuck: Stuck) -> bool:

@@ -132,7 +132,9 @@ class Leases:
             except Exception as error:
                 self._failed(error)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                # not wait_for: in Python 3.11 that may swallow a cancellation
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     async def _look(self, thread: ThreadPoolExecutor) -> bool:
         """Look once; whether everybody has his share."""

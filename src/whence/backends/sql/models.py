@@ -11,12 +11,15 @@ from whence.backends.sql.controls import ModelControls
 from whence.backends.sql.database import ReadDatabase
 from whence.backends.sql.folding import RowFollower
 from whence.backends.sql.generations import Generations
+from whence.backends.sql.letters import SqlLetters
 from whence.backends.sql.reader import RowReader
 from whence.codec import Codec
 from whence.errors import Retired
 from whence.folds import Fold
+from whence.letters import Letters
 from whence.queries import Selection
 from whence.readmodels import ReadModel, ReadModelSpec
+from whence.store import EventStore
 from whence.subscribers import Build, Halted
 
 R = TypeVar("R", bound=ReadModel)
@@ -68,30 +71,34 @@ class SqlReadModel(RowFollower[R]):
     @cached_property
     def reader(self) -> RowReader[R]:
         """Who answers questions about the rows."""
-        return ModelReader(self.spec, self.table, self._database)
+        return ModelReader(self.spec, self.table, self.database)
 
     @cached_property
     def controls(self) -> ModelControls:
         """What people can do with it."""
-        return ModelControls(self._generations, self.shape, self._database)
+        return ModelControls(self._generations, self.shape, self.database)
+
+    def letters(self, store: EventStore) -> Letters:
+        """See `Subscriber.letters`."""
+        return SqlLetters(self, self._next(), store)
 
     async def start(self) -> Build | None:
         """See `Subscriber.start`."""
-        return self._next() if await self._database.define(self._prepare) else None
+        return self._next() if await self.database.define(self._prepare) else None
 
     async def rebuild(self, head: int) -> Build:
         """See `Subscriber.rebuild`."""
-        await self._database.define(self._begin)
+        await self.database.define(self._begin)
         return self._next()
 
     async def building(self) -> Build | None:
         """See `Subscriber.building`."""
-        registry, name = self._database.registry, self._generations.next
-        found = await self._database.read(lambda c: registry.load(c, name))
+        registry, name = self.database.registry, self._generations.next
+        found = await self.database.read(lambda c: registry.load(c, name))
         return self._next() if found is not None and found.shape == self.shape else None
 
     def _next(self) -> NextTable[R]:
-        return NextTable(self.spec, self._database, self.fold, self._generations)
+        return NextTable(self.spec, self.database, self.fold, self._generations)
 
     def _prepare(self, connection: Connection) -> bool:
         self._check_wanted(connection)
@@ -102,6 +109,6 @@ class SqlReadModel(RowFollower[R]):
         self._generations.begin(connection)
 
     def _check_wanted(self, connection: Connection) -> None:
-        live = self._database.registry.load(connection, self.name)
+        live = self.database.registry.load(connection, self.name)
         if live is not None and live.wanted != "running":
             raise Halted(live.wanted)

@@ -11,13 +11,16 @@ from whence.backends.sql.controls import SqlControls
 from whence.backends.sql.database import ReadDatabase
 from whence.backends.sql.failures import is_trouble
 from whence.backends.sql.following import SqlFollower
+from whence.backends.sql.letters import SqlLetters
 from whence.backends.sql.registry import Record
 from whence.codec import Codec
 from whence.envelope import Recorded
 from whence.fingerprints import fingerprint
 from whence.folds import Stuck
+from whence.letters import Letters
 from whence.parking import Parking, can_be_parked
 from whence.projections import Handling, ProjectionSpec
+from whence.store import EventStore
 from whence.subscribers import Build, Halted
 
 
@@ -38,21 +41,25 @@ class SqlProjection(SqlFollower):
     @cached_property
     def controls(self) -> "ProjectionControls":
         """What people can do with it."""
-        return ProjectionControls(self, self._database)
+        return ProjectionControls(self, self.database)
+
+    def letters(self, store: EventStore) -> Letters:
+        """See `Subscriber.letters`."""
+        return SqlLetters(self, None, store)
 
     async def start(self) -> Build | None:
         """See `Subscriber.start`: other handlers than those that filled the tables start anew."""
-        await self._database.define(self._prepare)
+        await self.database.define(self._prepare)
         return None
 
     async def rebuild(self, head: int) -> Build:
         """See `Subscriber.rebuild`."""
 
         def begin(connection: Connection) -> None:
-            self._check_wanted(self._database.registry.load(connection, self.name))
+            self._check_wanted(self.database.registry.load(connection, self.name))
             self.begin(connection, head)
 
-        await self._database.define(begin)
+        await self.database.define(begin)
         return self
 
     async def building(self) -> Build | None:
@@ -66,7 +73,7 @@ class SqlProjection(SqlFollower):
 
     def begin(self, connection: Connection, target: int = 0) -> None:
         """Start at the first event, with empty tables."""
-        registry, checkpoints = self._database.registry, self._database.checkpoints
+        registry, checkpoints = self.database.registry, self.database.checkpoints
         found = registry.load(connection, self.name)
         # Who writes at this moment is waited for: it would fill what is emptied.
         marks = checkpoints.hold(connection, self.name).values()
@@ -77,24 +84,24 @@ class SqlProjection(SqlFollower):
         registry.put(connection, fresh)
         revision = 1 + max((mark.revision for mark in marks), default=0)
         checkpoints.create(connection, self.name, fresh.slices, revision)
-        self._database.dead.drop(connection, self.name)
+        self.database.dead.drop(connection, self.name)
 
     def drop(self, connection: Connection) -> None:
         """Remove the tables, and all that is kept but what people want of it."""
-        found = self._database.registry.load(connection, self.name)
+        found = self.database.registry.load(connection, self.name)
         for table in reversed(self.tables):
             table.drop(connection, checkfirst=True)
-        self._database.checkpoints.drop(connection, self.name)
-        self._database.dead.drop(connection, self.name)
+        self.database.checkpoints.drop(connection, self.name)
+        self.database.dead.drop(connection, self.name)
         if found is not None:
             dropped = replace(found, target=0, problem=None, problem_at=None)
-            self._database.registry.put(connection, dropped)
+            self.database.registry.put(connection, dropped)
 
     def _prepare(self, connection: Connection) -> None:
         """Make sure that the tables are there, and empty if other code has filled them."""
-        found = self._database.registry.load(connection, self.name)
+        found = self.database.registry.load(connection, self.name)
         self._check_wanted(found)
-        there = self._database.checkpoints.load(connection, self.name)
+        there = self.database.checkpoints.load(connection, self.name)
         if found is None or found.shape != self.shape or not there:
             self.begin(connection)
         else:
