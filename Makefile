@@ -1,7 +1,7 @@
 # The front door. Nothing has to be installed by hand but a Python and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports changelog docs bench lock clean
+.PHONY: help demo test soak check lint types imports changelog docs bench lock clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -11,6 +11,9 @@ demo: run-environment ## See the thing work
 
 test: ## Run the tests on the oldest and the newest Python here (PYTEST_ARGS="-k stale")
 	@tools/test $(PYTEST_ARGS)
+
+soak: test-environment ## Kill processes and servers under load for long (WHENCE_SOAK=300 seconds)
+	WHENCE_SOAK=$${WHENCE_SOAK:-300} .venv/bin/python -m pytest tests/soak
 
 check: lint types imports changelog docs ## Everything but the tests that must be green
 
