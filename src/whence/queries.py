@@ -291,7 +291,7 @@ def _fitting(spec: ReadModelSpec[Any], name: str, value: object) -> object:
 def _counted(what: str, count: int, least: int) -> int:
     """``count`` if it is a number of rows. Raises ValueError if not."""
     if type(count) is not int or count < least:
-        raise ValueError(f"a {what} is a whole number from {least} on, not {count!r}")
+        raise ValueError(f"{what} is a whole number from {least} on, not {count!r}")
     return min(count, _MOST)
 
 

@@ -28,7 +28,7 @@ def in_order(rows: list[Thing], order: tuple[str, ...]) -> list[str]:
     """The keys of ``rows`` as Python sorts them."""
     found = sorted(rows, key=lambda row: row.thing_id)
     for name in reversed(order):
-        found.sort(key=lambda row: place(row, name), reverse=name.startswith("-"))  # noqa: B023
+        found.sort(key=lambda row: place(row, name), reverse=name.startswith("-"))
     return [row.thing_id for row in found]
 
 
@@ -176,7 +176,7 @@ async def test_a_page_has_room_for_a_row(size: Any) -> None:
     async with things.using(store="memory://") as app:
         rows = await filled(app, *MIXED)
 
-        with pytest.raises(ValueError, match="a size is a whole number from 1 on"):
+        with pytest.raises(ValueError, match="size is a whole number from 1 on"):
             await rows.page(size)
         assert len((await rows.page(10**30)).rows) == 24
 

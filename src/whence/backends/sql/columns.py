@@ -169,7 +169,7 @@ def folded(text: str) -> str:
     """``text`` as searches see it: without case, and with one spelling of each character."""
     if text.isascii():
         return text.lower()
-    # Twice: what has no small letter may be spelt with a character that has one, as in ℌ.
+    # Twice: what has no small letter may be spelt with a character that has one (as U+210C is).
     spelt = unicodedata.normalize("NFKC", text.casefold())
     return unicodedata.normalize("NFKC", spelt.casefold())
 
