@@ -1,0 +1,74 @@
+"""`whence projections` and what can be done with one: pause it, resume it, retire it and more."""
+
+from collections.abc import Awaitable, Callable
+
+from cyclopts import App
+
+from whence.cli.parameters import Flag, Given
+from whence.cli.projections import projections
+from whence.cli.session import Session
+from whence.operations import Operations
+
+app = App(
+    name="projections",
+    help="See how far each read model and projection has come; pause, resume and retire them.",
+    help_epilogue="",
+    usage="Usage: whence projections [OPTIONS], or whence projections COMMAND NAME\n",
+)
+app.default(projections)
+
+
+@app.command
+async def pause(name: str, /, *, session: Given) -> None:
+    """Let it stand still in every process, until it is resumed."""
+    await _do(session, name, "paused", lambda all: all.pause(name))
+
+
+@app.command
+async def resume(name: str, /, *, session: Given) -> None:
+    """Let it go on where it stood still, also if it was retired."""
+    await _do(session, name, "resumed", lambda all: all.resume(name))
+
+
+@app.command
+async def retire(name: str, /, *, drop: Flag = False, session: Given) -> None:
+    """Stop it for good.
+
+    Parameters
+    ----------
+    name
+        Which one.
+    drop
+        Drop what it has made, too.
+    """
+    await _do(session, name, "retired", lambda all: all.retire(name, drop=drop))
+
+
+@app.command
+async def cancel(name: str, /, *, session: Given) -> None:
+    """Break off a rebuild, whoever is at it."""
+    await _do(session, name, "no longer rebuilt", lambda all: all.cancel(name))
+
+
+@app.command
+async def rollback(name: str, /, *, session: Given) -> None:
+    """Go back to the table before the latest rebuild, and catch up from there."""
+    await _do(session, name, "back to the table of before", lambda all: all.rollback(name))
+
+
+@app.command
+async def clean(name: str, /, *, session: Given) -> None:
+    """Drop the table of before the latest rebuild."""
+    await _do(session, name, "clean", lambda all: all.clean(name))
+
+
+async def _do(
+    session: Session, name: str, done: str, act: Callable[[Operations], Awaitable[None]]
+) -> None:
+    async with session.open() as opened:
+        await act(opened.projections)
+        state = (await opened.projections.status(name)).state
+    if session.output.json:
+        session.output.document({"name": name, "done": done, "state": state})
+    else:
+        session.output.say(f"{name}: {done}")
