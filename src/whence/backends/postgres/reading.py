@@ -57,8 +57,7 @@ class Scan:
         if self.backwards and self.after:
             high = min(high, self.after - 1)
         if self.query.everything or self._sieved:
-            where = "e.position > %b and e.position <= %b"
-            return self._cut("whence.events e", where), [low, high, self.most]
+            return self._cut("whence.events e", self._range), [low, high, self.most]
         parts: list[str] = []
         values: list[object] = []
         for walk in walks_of(self.query, self.common):
@@ -90,6 +89,17 @@ class Scan:
         """What is still to be read after ``page``."""
         left = None if self.limit is None else self.limit - len(page.events)
         return replace(self, after=page.scanned, limit=left)
+
+    @property
+    def _range(self) -> str:
+        """What lies between two positions.
+
+        The far end is not left to the index: in a log that was not analysed the planner takes
+        little to be between them, and sorts everything that there is for every page.
+        """
+        if self.backwards:
+            return "e.position + 0 > %b and e.position <= %b"
+        return "e.position > %b and e.position + 0 <= %b"
 
     @property
     def _order(self) -> str:
