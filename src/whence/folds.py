@@ -27,7 +27,8 @@ from whence.codec import (
 from whence.envelope import Recorded
 from whence.errors import HandlerFailed, WhenceError, WiringError
 from whence.handlers import Handler, Key
-from whence.readmodels import Column, ReadModel, ReadModelSpec, key_finder, text_of
+from whence.readmodels import Column, ReadModel, ReadModelSpec, key_finder
+from whence.slices import name_of
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -40,7 +41,7 @@ of its rows, and the key of the row that stands for its stream. A plain tuple: t
 
 
 Skipped = frozenset[tuple[str, int]]
-"""Events that are left out: the text of a key, and a position."""
+"""Events that are left out: a position, and the text of a key or what stands for a stream."""
 NOTHING: Skipped = frozenset()
 """All events count."""
 
@@ -116,17 +117,19 @@ class Fold(Generic[R]):
         """Like `read`, but only what touches the row of ``key``."""
         return [
             (step[0], step[1], step[2], (key,), step[4])
-            for step in self.read(self.concerning(events))
-            if key in step[3] and not _in(skipped, key, step)
+            for step in self.reading(events, skipped)
+            if key in step[3]
         ]
 
-    def without(self, steps: Sequence[Step], skipped: Skipped) -> Sequence[Step]:
-        """``steps`` without what is left out."""
+    def reading(self, events: Iterable[Recorded], skipped: Skipped = NOTHING) -> list[Step]:
+        """Like `read`, of all ``events``, without what is left out."""
+        concerning = self.concerning(events)
         if not skipped:
-            return steps
+            return self.read(concerning)
+        kept = [e for e in concerning if (stream_key(e), e.position) not in skipped]
         return [
             (step[0], step[1], step[2], [k for k in step[3] if not _in(skipped, k, step)], step[4])
-            for step in steps
+            for step in self.read(kept)
         ]
 
     def copied(self, row: R) -> R:
@@ -252,8 +255,13 @@ class Fold(Generic[R]):
         return Stuck(recorded.position, failure)
 
 
+def stream_key(recorded: Recorded) -> str:
+    """What stands for the key of an event whose key is not known: its stream."""
+    return f"stream:{recorded.stream}"
+
+
 def _in(skipped: Skipped, key: Any, step: Step) -> bool:
-    return (text_of(key), step[0].position) in skipped
+    return (name_of(key), step[0].position) in skipped
 
 
 def _as_kept(column: Column) -> Callable[[Any], Any] | None:

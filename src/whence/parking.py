@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from whence.envelope import Recorded
 from whence.errors import UnknownType, WhenceError
-from whence.folds import NOTHING, Fold, Rows, Skipped, Step, Stuck
+from whence.folds import NOTHING, Fold, Rows, Skipped, Step, Stuck, stream_key
 from whence.readmodels import ReadModel
 from whence.slices import Share, name_of, slice_of
 
@@ -30,11 +30,6 @@ class Parked:
     position: int
     error: str | None = None
     """Why it could not be handled; None: it waits behind another one."""
-
-
-def stream_key(recorded: Recorded) -> str:
-    """What an event is parked under if its row's key is not known."""
-    return f"stream:{recorded.stream}"
 
 
 def can_be_parked(error: WhenceError) -> bool:

@@ -194,10 +194,10 @@ async def pages(
     async for page in store.read(query, after=after):
         events, scanned = _up_to(page, until)
         try:
-            steps = fold.read(fold.concerning(events))
+            steps = fold.reading(events, skipped)
         except Stuck as stuck:
             raise stuck.error from stuck.error.__cause__
-        yield fold.without(steps, skipped), scanned
+        yield steps, scanned
         if scanned == until:
             return
 

@@ -11,9 +11,8 @@ from hashlib import blake2b
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from whence.envelope import Recorded
-from whence.folds import Fold, Rows, Skipped, Step, Stuck
+from whence.folds import Fold, Rows, Skipped, Step, Stuck, stream_key
 from whence.history import Changed
-from whence.parking import stream_key
 from whence.readmodels import ReadModel
 from whence.slices import Mark, name_of, slice_of
 from whence.store import EventStore

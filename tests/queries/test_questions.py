@@ -1,5 +1,6 @@
 """What can be asked of rows, and what is said to questions that cannot be."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -127,12 +128,13 @@ async def test_a_key_that_no_row_can_have_is_refused() -> None:
 async def test_columns_that_are_not_there_are_named() -> None:
     async with things.using(store="memory://") as app:
         rows = app.read(Thing)
-        for asking in (
+        askings: list[Callable[[], object]] = [
             lambda: rows.where(colours="red"),
             lambda: rows.where(whence_position=1),
             lambda: rows.starting_with(names="a"),
             lambda: rows.order_by("name", "-ranks"),
-        ):
+        ]
+        for asking in askings:
             with pytest.raises(WiringError, match="its columns: thing_id, name, rank, at"):
                 asking()
         with pytest.raises(WiringError, match=r"declare it as `colour: Annotated\[str, Index"):

@@ -123,8 +123,14 @@ class ReadDatabase:
         return [Owner(one.worker, one.slices, one.seconds) for one in holders]
 
     async def left_out(self, name: str) -> Skipped:
-        """The events that somebody has decided to leave out of a projection."""
-        return await self.read(lambda c: self.dead.skipped(c, name))
+        """The events that are not in a projection's rows: skipped ones, and those that wait."""
+
+        def look(connection: Connection) -> Skipped:
+            parked = self.dead.load(connection, name)
+            skipped = self.dead.skipped(connection, name)
+            return skipped | {(one.key, one.position) for one in parked}
+
+        return await self.look(look)
 
     async def read(self, task: Callable[[Connection], Result]) -> Result:
         """Run ``task``, which asks one thing, and may be run again if the connection was lost."""
