@@ -135,6 +135,11 @@ class Handling:
             way = _Way(codec.form(handler.message), handler, _wants_record(handler))
             self._ways |= dict.fromkeys(way.form.message.words, way)
 
+    @property
+    def wants_records(self) -> bool:
+        """Whether a handler looks at the events as they are recorded."""
+        return any(way is not None and way.wants_record for way in self._ways.values())
+
     def concerning(self, events: Iterable[Recorded]) -> list[Recorded]:
         """Those of ``events`` that are handled, or that nobody knows."""
         ways = self._ways

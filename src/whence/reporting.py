@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from whence.clock import Clock
 from whence.status import Owner, Pace, Standing, State, Status
-from whence.store import EventStore
+from whence.store import ALL, EventStore
 from whence.subscribers import Subscriber
 
 Owners = Callable[[str], Awaitable[Sequence[Owner]]]
@@ -60,7 +60,7 @@ class Report:
 
     async def _seconds(self, position: int) -> float:
         """Age of the oldest event that is not handled."""
-        async for page in self._store.read(self._subscriber.query, after=position, limit=1):
+        async for page in self._store.read(ALL, after=position, limit=1):
             for event in page.events:
                 return max((self._clock.now() - event.time).total_seconds(), 0.0)
         return 0.0

@@ -43,7 +43,7 @@ class Counter(Aggregate):
     def _(self, event: Counted | Closed) -> None: ...
 
 
-class Total(ReadModel, revision=1):
+class Total(ReadModel, revision=1, attempts=0):
     """The honest one."""
 
     counter_id: str

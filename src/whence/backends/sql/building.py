@@ -8,16 +8,16 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection
 
 from whence.backends.sql.database import ReadDatabase
-from whence.backends.sql.folding import RowFollower, keys_of
+from whence.backends.sql.folding import Hand, RowFollower, keys_of
 from whence.backends.sql.generations import Generations
 from whence.backends.sql.registry import Record
 from whence.envelope import Recorded
 from whence.errors import StoreBusy
-from whence.folds import Fold, Rows, Step, Stuck
+from whence.folds import Fold, Step, Stuck
 from whence.parking import Parking, ParkingFold, can_be_parked
 from whence.readmodels import ReadModel, ReadModelSpec
 from whence.slices import Mark, Share
-from whence.store import Page
+from whence.store import PAGE_EVENTS, Page
 from whence.subscribers import Finished, Overtaken
 
 R = TypeVar("R", bound=ReadModel)
@@ -33,11 +33,10 @@ class _Memory(Generic[R]):
     """What is folded, and not written yet."""
 
     parking: Parking
+    hand: Hand[R]
     complete: bool
-    """Whether every row that there is is here, so that no other needs to be looked for."""
-    rows: Rows[R] = field(default_factory=dict[Any, "R | None"])
+    """Whether every row that there is is in hand, so that no other needs to be looked for."""
     changed: dict[Any, int] = field(default_factory=dict[Any, int])
-    existed: set[Any] = field(default_factory=set[Any])
 
 
 class NextTable(RowFollower[R]):
@@ -86,14 +85,11 @@ class NextTable(RowFollower[R]):
         share.moved(position)
         if (memory := self._memory) is None:
             return
-        for key in memory.changed:
-            (memory.existed.discard if memory.rows[key] is None else memory.existed.add)(key)
+        memory.hand.stored(memory.changed)
         memory.changed.clear()
         memory.parking.added.clear()
-        if len(memory.rows) > _KEPT:
-            memory.rows.clear()
-            memory.existed.clear()
-            memory.complete = False
+        if len(memory.hand.rows) > _KEPT:
+            memory.hand, memory.complete = Hand(share), False
 
     async def switch(self) -> bool:
         """See `Build.switch`. A table that somebody reads for long is not waited for."""
@@ -111,23 +107,22 @@ class NextTable(RowFollower[R]):
         if memory is None:
             parking = await self.database.look(lambda c: self._parking(c, share))
             fresh = not any(mark.position for mark in share.marks.values())
-            self._memory = memory = _Memory[R](parking, fresh)
+            self._memory = memory = _Memory[R](parking, Hand(share), fresh)
         folding = ParkingFold(self.fold, memory.parking)
         read = folding.read_carefully if self._careful else folding.read
-        steps = await asyncio.to_thread(read, events)
-        if not memory.complete:
-            await self._load(memory, steps)
         apply = folding.apply_carefully if self._careful else self.fold.apply
-        memory.changed |= await asyncio.to_thread(apply, steps, memory.rows)
+        for start in range(0, len(events), PAGE_EVENTS):
+            steps = await asyncio.to_thread(read, events[start : start + PAGE_EVENTS])
+            if not memory.complete:
+                await self._load(memory, steps)
+            memory.changed |= await asyncio.to_thread(apply, steps, memory.hand.rows)
 
     async def _load(self, memory: _Memory[R], steps: Sequence[Step]) -> None:
-        missing = [key for key in keys_of(steps) if key not in memory.rows]
-        found = await self.database.read(lambda c: self.rows.load(c, missing))
-        memory.existed.update(found)
-        memory.rows |= dict.fromkeys(missing) | found
+        missing = [key for key in keys_of(steps) if key not in memory.hand.rows]
+        memory.hand.add(missing, await self.database.read(lambda c: self.rows.load(c, missing)))
 
     def _flush(self, connection: Connection, share: Share, position: int) -> None:
         self._moved(connection, share, position)
         if (memory := self._memory) is not None:
-            self.rows.store(connection, memory.rows, memory.changed, memory.existed)
+            self.rows.store(connection, memory.hand.rows, memory.changed, memory.hand.existed)
             self._park(connection, memory.parking)

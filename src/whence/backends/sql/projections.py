@@ -20,7 +20,7 @@ from whence.folds import Stuck
 from whence.letters import Letters
 from whence.parking import Parking, can_be_parked
 from whence.projections import Handling, ProjectionSpec
-from whence.store import EventStore
+from whence.store import ALL, EventStore, bare
 from whence.subscribers import Build, Halted
 
 
@@ -37,6 +37,7 @@ class SqlProjection(SqlFollower):
         super().__init__(spec.name, shape, database, of=spec.name, attempts=spec.attempts)
         self.spec = spec
         self._handling = Handling(spec, codec)
+        self.query = ALL if self._handling.wants_records else bare(ALL)
 
     @cached_property
     def controls(self) -> "ProjectionControls":
