@@ -19,7 +19,6 @@ from whence.bus import (
     Timed,
     validation,
 )
-from whence.checking import ContinuousCheck
 from whence.clock import Clock
 from whence.decisions import Decisions
 from whence.errors import WiringError
@@ -34,11 +33,11 @@ from whence.store import EventStore
 from whence.subscribers import Subscriber
 from whence.subscriptions import Subscription, Subscriptions
 from whence.telemetry import Telemetry
-from whence.verifying import Verification
 from whence.wiring import Wiring
 
 if TYPE_CHECKING:
     from whence.backends.sql import ReadDatabase
+    from whence.verifying import Verification
 
 Elsewhere = Callable[[str | None], str | None]
 """The URL of the database that a projection writes to, for the one that its class names."""
@@ -98,6 +97,8 @@ class Running:
         for answer in wiring.answers:
             self.queries.register(answer)
         self._projecting = projecting
+        from whence.checking import ContinuousCheck
+
         self.check = ContinuousCheck(
             self.store,
             [(self._models[cls].fold, one) for cls, one in self._verifications.items()],
@@ -149,7 +150,7 @@ class Running:
             raise WiringError(f"{spec.where} is {spec.kind}: it has no table that follows the log")
         return self.subscriptions.by_name[spec.name]
 
-    def verification(self, model: type[ReadModel]) -> Verification[Any]:
+    def verification(self, model: type[ReadModel]) -> "Verification[Any]":
         """Who compares the rows of ``model`` with the log. Raises `WiringError` likewise."""
         self.subscription(model)
         return self._verifications[model]
@@ -159,6 +160,7 @@ class Running:
         from whence.backends.sql import ReadDatabase, RowAudit, SqlProjection, SqlReadModel
         from whence.backends.sql.scratch import Scratches
         from whence.backends.sql.tables import table_of
+        from whence.verifying import Verification
 
         read_url = places.read or self.backend.read_url
         self.database = ReadDatabase(read_url, clock=clock)

@@ -1,8 +1,8 @@
 """The verbs of an open application: `send`, `ask`, `read`, `history`."""
 
 from collections.abc import Collection
-from secrets import randbits
-from typing import Any, TypeVar, Unpack, cast, overload
+from random import getrandbits
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 from whence.aggregate import Aggregate
 from whence.building import Progress
@@ -15,9 +15,11 @@ from whence.operations import Operations
 from whence.queries import Rows
 from whence.readmodels import ReadModel
 from whence.running import Running
-from whence.verifying import Verified
 from whence.why import Reason
 from whence.wiring import Wiring
+
+if TYPE_CHECKING:
+    from whence.verifying import Verified
 
 A = TypeVar("A", bound=Aggregate)
 R = TypeVar("R", bound=ReadModel)
@@ -96,7 +98,7 @@ class Verbs:
         repair: bool = False,
         seed: int | None = None,
         progress: Progress | None = None,
-    ) -> Verified[R]:
+    ) -> "Verified[R]":
         """Compare the rows of a read model with the log, folded afresh.
 
         All of them, those of ``keys``, or ``sample`` percent of the keys, others each time unless
@@ -106,7 +108,7 @@ class Verbs:
         verification = self.running.verification(model)
         if keys is not None:
             return await verification.of(keys, repair=repair)
-        seed = randbits(32) if seed is None else seed
+        seed = getrandbits(32) if seed is None else seed
         return await verification.run(sample, salt=seed, repair=repair, progress=progress)
 
     @property
