@@ -42,11 +42,20 @@ class Pace:
         self._average += 0.1 * (seconds - self._average)
 
 
-class _Desk(threading.local, Generic[Job]):
+class _Desk(Generic[Job]):
     """Where the tasks of one event loop leave their jobs until its iteration ends."""
 
-    loop: asyncio.AbstractEventLoop | None = None
-    tickets: list[Ticket[Job]]
+    __slots__ = ("loop", "tickets")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.loop = loop
+        self.tickets: list[Ticket[Job]] = []
+
+
+class _Own(threading.local, Generic[Job]):
+    """The desk of the event loop that runs in this thread."""
+
+    desk: _Desk[Job] = _Desk(None)
 
 
 class Counter(Generic[Job]):
@@ -61,15 +70,18 @@ class Counter(Generic[Job]):
         self._name = name
         self._at_once = at_once
         self.queue: SimpleQueue[Sequence[Ticket[Job]] | None] = SimpleQueue()
-        self._desk: _Desk[Job] = _Desk()
+        self._own: _Own[Job] = _Own()
+        self._latest: _Desk[Job] = _Desk(None)  # nearly always the right one, and quick to find
         self._door = threading.Lock()  # nobody comes in while it is being closed
 
     def submit(self, job: Job, *, small: bool = False, size: int = 0) -> "asyncio.Future[Any]":
         """The answer to come. Call it in an event loop."""
         loop = asyncio.get_running_loop()
-        desk = self._desk
+        desk = self._latest
         if desk.loop is not loop:
-            desk.loop, desk.tickets = loop, []
+            if self._own.desk.loop is not loop:
+                self._own.desk = _Desk(loop)
+            self._latest = desk = self._own.desk
         if not desk.tickets:
             loop.call_soon(self._flush, desk)
         future: asyncio.Future[Any] = loop.create_future()
