@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,6 +181,30 @@ def test_nothing_is_left_of_it() -> None:
     assert pid is not None
     ends(pid)
     assert not server.data.parent.exists()
+
+
+START = """
+import time
+from whence.testing.postgres import PrivatePostgres
+
+server = PrivatePostgres()
+server.start()
+print(server.pid, server.data.parent, flush=True)
+time.sleep(100)
+"""
+
+
+def test_a_test_that_is_killed_leaves_no_server() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", START], stdout=subprocess.PIPE, text=True
+    ) as test:
+        assert test.stdout is not None
+        pid, folder = test.stdout.readline().split()
+        assert is_alive(int(pid))
+        test.kill()
+    ends(int(pid))
+    while Path(folder).exists():
+        time.sleep(0.01)
 
 
 def test_a_server_that_is_down_cannot_be_stopped(server: PrivatePostgres) -> None:

@@ -73,12 +73,13 @@ class ServerFolder:
         # All of the server's processes inherit one end; the other end sees when none is left.
         alive, inherited = os.pipe()
         try:
-            return ServerProcess(self._popen(command, inherited), alive)
+            popen = self._popen(command, inherited)
         except BaseException:
             os.close(alive)
             raise
         finally:
             os.close(inherited)
+        return ServerProcess(popen, alive, _guard(popen.pid, self.path))
 
     def remove(self) -> None:
         """Delete the folder."""
@@ -102,11 +103,33 @@ class ServerFolder:
             )
 
 
+# Reads until we are gone, in whatever way. SIGQUIT makes most servers leave at once.
+_GUARD = """
+cat
+kill -s QUIT "$1" && sleep 5 && kill -s KILL "$1"
+rm -rf "$2"
+"""
+
+
+def _guard(pid: int, folder: Path) -> subprocess.Popen[bytes]:
+    """Ends the server, and deletes its folder, if the tests are killed before they do it."""
+    return subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "guard", str(pid), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    )
+
+
 class ServerProcess:
     """A program that was started, and whatever it has forked."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], alive: int) -> None:
-        self._popen, self._alive = popen, alive
+    def __init__(
+        self, popen: subprocess.Popen[bytes], alive: int, guard: subprocess.Popen[bytes]
+    ) -> None:
+        self._popen, self._alive, self._guard = popen, alive, guard
 
     @property
     def pid(self) -> int:
@@ -129,6 +152,8 @@ class ServerProcess:
         if not readable:
             raise TimeoutError(f"process {self.pid} still runs {patience} seconds after a signal")
         os.close(self._alive)
+        self._guard.kill()
+        self._guard.communicate()
 
 
 def _environment() -> dict[str, str]:
