@@ -1,5 +1,7 @@
 """`whence worker` in several processes: what they make of the log, whatever happens to them."""
 
+import asyncio
+import json
 import os
 import random
 import signal
@@ -17,22 +19,39 @@ from whence.testing.postgres import PostgresServer
 from .kit import until
 from .tally import Count, Total, app, journal
 
+HERE = Path(__file__).parent
+WHENCE = (sys.executable, "-m", "whence", "--app", "tally:app")
+
 
 class Crew:
     """Processes that lead the read models of one store."""
 
-    def __init__(self, store: str, read: str) -> None:
+    def __init__(self, store: str, read: str, folder: Path) -> None:
         self._environment = {**os.environ, "WHENCE_STORE": store, "WHENCE_READ": read}
+        self._log = folder / "log"
         self._processes: list[subprocess.Popen[bytes]] = []
 
     @property
     def pids(self) -> set[int]:
         return {one.pid for one in self._processes}
 
+    @property
+    def log(self) -> str:
+        """What they have said."""
+        return self._log.read_text()
+
     def start(self) -> None:
-        command = [sys.executable, "-m", "whence", "--app", "tally:app", "worker"]
-        folder = Path(__file__).parent
-        self._processes.append(subprocess.Popen(command, cwd=folder, env=self._environment))
+        with self._log.open("a") as log:
+            process = subprocess.Popen(
+                [*WHENCE, "worker"], cwd=HERE, env=self._environment, stdout=log, stderr=log
+            )
+        self._processes.append(process)
+
+    def ask(self, *arguments: str) -> str:
+        """What a command that does no work for the read models says."""
+        return subprocess.check_output(
+            [*WHENCE, *arguments], cwd=HERE, env=self._environment, text=True
+        )
 
     def kill(self, place: int) -> None:
         one = self._processes.pop(place)
@@ -107,8 +126,8 @@ async def opened(urls: tuple[str, str]) -> AsyncIterator[App]:
 
 
 @pytest.fixture
-def crew(urls: tuple[str, str]) -> Iterator[Crew]:
-    crew = Crew(*urls)
+def crew(urls: tuple[str, str], tmp_path: Path) -> Iterator[Crew]:
+    crew = Crew(*urls, tmp_path)
     yield crew
     crew.forget()
 
@@ -137,6 +156,11 @@ async def test_workers_share_the_slices_and_one_that_ends_hands_over(
     await until(shared)
     await load.send(50)
     await load.check()
+    total, _ = json.loads(await asyncio.to_thread(crew.ask, "projections", "--json"))
+    assert {int(owner["worker"].split(":")[1]) for owner in total["owners"]} == crew.pids
+    said = await asyncio.to_thread(crew.ask, "projections")
+    assert all(f":{pid} has" in said.replace("\n", " ") for pid in crew.pids), said
+    assert "total: took slices" in crew.log
     crew.end()
     assert await owners(opened, "total") == {}
 

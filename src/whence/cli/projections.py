@@ -1,5 +1,6 @@
 """`whence projections` and `whence rebuild`: how far each read model has come, and once more."""
 
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
@@ -8,7 +9,8 @@ from whence.cli.messages import unknown
 from whence.cli.output import Output
 from whence.cli.parameters import Flag, Given
 from whence.cli.text import plural
-from whence.status import Status
+from whence.leases import spans
+from whence.status import Owner, Status
 from whence.subscriptions import Subscription
 
 COLUMNS = ("name", "state", "position", "head", "lag", "error")
@@ -24,7 +26,7 @@ async def projections(*, session: Given) -> None:
     if session.output.json:
         session.output.document([as_document(one) for one in found])
     else:
-        session.output.table(COLUMNS, [list(as_document(one).values()) for one in found])
+        _show(found, session.output)
 
 
 async def rebuild(
@@ -80,6 +82,25 @@ async def _rebuild(subscription: Subscription, output: Output) -> dict[str, Any]
     return document | {"seconds": round(seconds, 3)}
 
 
+def _show(statuses: Sequence[Status], output: Output) -> None:
+    """A table; with whoever works on them, where that is shared between processes."""
+    rows = [[getattr(status, name) for name in COLUMNS] for status in statuses]
+    owners = ["; ".join(map(_owner, status.owners)) for status in statuses]
+    if any(owners):
+        rows = [[*row, text] for row, text in zip(rows, owners, strict=True)]
+    output.table((*COLUMNS, "owners") if any(owners) else COLUMNS, rows)
+
+
+def _owner(owner: Owner) -> str:
+    """Host, process and slices."""
+    return f"{owner.worker.rpartition(':')[0]} has {spans(owner.slices)}"
+
+
 def as_document(status: Status) -> dict[str, object]:
-    """``status`` as it is shown."""
-    return {name: getattr(status, name) for name in COLUMNS}
+    """``status`` as programs see it."""
+    document: dict[str, object] = {name: getattr(status, name) for name in COLUMNS}
+    document["owners"] = [
+        {"worker": one.worker, "slices": [*one.slices], "seconds": round(one.seconds, 3)}
+        for one in status.owners
+    ]
+    return document

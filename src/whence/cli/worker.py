@@ -18,10 +18,13 @@ _LOOK = 0.5
 async def worker(*, session: Given) -> None:
     """Keep the read models up to date until it is stopped, with Ctrl-C or SIGTERM.
 
-    It says when a projection's state changes. Several workers may run: whoever is first projects.
+    It says when a projection's state changes. Several workers may run. On PostgreSQL they share
+    the work, and say so when slices of it change hands.
     """
     output = session.output
-    logging.getLogger("whence").addHandler(logging.StreamHandler(output.err.file))
+    log = logging.getLogger("whence")
+    log.addHandler(logging.StreamHandler(output.err.file))
+    log.setLevel(logging.INFO)
     with until_stopped():
         async with session.open(projecting=True, new=True) as app:
             names = ", ".join(app.running.subscriptions.by_name)
