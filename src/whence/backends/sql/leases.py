@@ -63,6 +63,7 @@ class Leases:
         self._trouble: str | None = None
         self._life: tuple[asyncio.Task[None], ThreadPoolExecutor] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked = set[asyncio.Future[list[Holder]]]()
 
     async def join(self, name: str, slices: int) -> None:
         """See `Ownership.join`. What is its own is known a moment later: see `changed`."""
@@ -89,6 +90,7 @@ class Leases:
         """Leave everything, and let go of the database."""
         self._wanted.clear()
         await self._end()
+        await asyncio.gather(*self._asked, return_exceptions=True)
         await asyncio.to_thread(self._engine.dispose)
 
     async def owned(self, name: str) -> Epochs:
@@ -116,7 +118,11 @@ class Leases:
 
     async def status(self, name: str) -> list[Holder]:
         """Who owns what of a projection, whether or not this process takes part in it."""
-        return await asyncio.to_thread(self._rounds.holders, name)
+        # Whoever asks may give up; the thread does not, and needs its connection until it is done.
+        asked = asyncio.ensure_future(asyncio.to_thread(self._rounds.holders, name))
+        self._asked.add(asked)
+        asked.add_done_callback(self._asked.discard)
+        return await asyncio.shield(asked)
 
     @property
     def _sure(self) -> bool:
