@@ -61,7 +61,11 @@ class Subscription:
         self._number = count()
 
     async def start(self) -> None:
-        """Begin to follow the log."""
+        """Begin to follow the log. From now on it can be asked, if only for nothing."""
+        if self._task is not None:
+            return
+        with suppress(Exception):  # the task comes across the same, and says so
+            await self.subscriber.start()
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"whence: {self.name}")
 
@@ -178,8 +182,8 @@ class Subscription:
     async def _lead(self) -> None:
         if self._led:  # then code that fits no more is not older than what is there
             await self.subscriber.marks()
-        await self._check_log()
         build = await self.subscriber.start()
+        await self._check_log()
         if build is not None:
             log.warning("%s is rebuilt from the first event on", self.name)
             await self._builder.finish(build)

@@ -81,6 +81,12 @@ async def test_an_application_may_be_opened_again_after_it_was_closed(tmp_path: 
             assert row.rung == n + 1
 
 
+async def test_it_can_be_asked_as_soon_as_it_is_open(tmp_path: Path) -> None:
+    async with bells(f"sqlite:///{tmp_path / 'b.db'}") as app:
+        assert await app.read(Bells).get("B1") is None
+        assert await app.read(Bells).count() == 0
+
+
 async def test_it_is_opened_once_at_a_time() -> None:
     async with bells() as app:
         with pytest.raises(WhenceError, match=r"^bells is open already$"):
