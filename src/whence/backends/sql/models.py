@@ -73,7 +73,7 @@ class SqlReadModel(RowFollower[R]):
         """Who answers questions about the rows."""
         return ModelReader(self.spec, self.table, self.database)
 
-    @cached_property
+    @property
     def controls(self) -> ModelControls:
         """What people can do with it."""
         return ModelControls(self._generations, self.shape, self.database)

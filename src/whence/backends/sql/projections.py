@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 
 from sqlalchemy import Connection, Table, inspect
 from sqlalchemy.schema import CreateIndex, CreateTable, sort_tables
@@ -39,7 +38,7 @@ class SqlProjection(SqlFollower):
         self._handling = Handling(spec, codec)
         self.query = ALL if self._handling.wants_records else bare(ALL)
 
-    @cached_property
+    @property
     def controls(self) -> "ProjectionControls":
         """What people can do with it."""
         return ProjectionControls(self, self.database)
