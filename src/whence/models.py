@@ -1,6 +1,6 @@
 """A read model of an open application: all that can be asked of it, now and in the past."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -10,7 +10,8 @@ from whence.codec import Codec
 from whence.errors import StoreError, WiringError
 from whence.folds import NOTHING, Fold, Rows, Skipped, Stuck
 from whence.queries import Selection, Source
-from whence.readmodels import ReadModel, ReadModelSpec
+from whence.readmodels import ReadModel, ReadModelSpec, text_of
+from whence.slices import name_of
 from whence.store import EventStore
 from whence.temporal import Progress, RowChange, When, differing, position_of, when
 from whence.tracing import Trace, pages
@@ -50,6 +51,8 @@ class Kept(Generic[R]):
     """Finds the position up to which the log is in it."""
     reached: Callable[[int, float], Awaitable[None]]
     """Waits until it is as far as a position, so many seconds at most."""
+    parked: Callable[[Collection[str]], Awaitable[str | None]]
+    """Finds out why the events of one of these keys wait; None: they do not."""
 
 
 class Folding:
@@ -146,12 +149,19 @@ class OpenModel(Generic[R]):
         The checkpoint is read first: the row is at least as far. A row that is not there may have
         come and gone since, so it is folded from the beginning.
         """
-        left_out = await self.left_out()
+        left_out, problem = await self.left_out(), await self._parked(key)
         checkpoint = await self._checkpoint()
         found = await self._placed(key)
         if found is None:
-            return Beginning(None, 0, left_out)
-        return Beginning(found[0], max(found[1], checkpoint), left_out)
+            return Beginning(None, 0, left_out, problem)
+        return Beginning(found[0], max(found[1], checkpoint), left_out, problem)
+
+    async def _parked(self, key: object) -> str | None:
+        """Why the events of a row wait."""
+        if self._kept is None:
+            return None
+        streams = (f"stream:{category}-{text_of(key)}" for category in self.spec.follows)
+        return await self._kept.parked([name_of(key), *streams])
 
     async def _checkpoint(self) -> int:
         with suppress(StoreError):

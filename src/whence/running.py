@@ -188,7 +188,8 @@ class Running:
                 continue
             source = SqlReadModel(spec, home, wiring.events)
             reached = self._follow(source, home).reached
-            kept = Kept(source.reader, source.checkpoint, reached)
+            parked = partial(self.database.parked, spec.name)
+            kept = Kept(source.reader, source.checkpoint, reached, parked)
             self._models[spec.cls] = OpenModel(self.folding, fold, source.table, kept)
             self._verifications[spec.cls] = Verification(self.store, fold, RowAudit(source, home))
         for projection in (part.__projection__ for part in wiring.projections):

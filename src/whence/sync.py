@@ -16,13 +16,14 @@ from whence.bus import Receipt, Sending
 from whence.decider import Decider
 from whence.errors import WhenceError
 from whence.history import Changed, History, Moment, Past
-from whence.queries import Rows
+from whence.queries import Rows, RowsPage
 from whence.readmodels import ReadModel
-from whence.temporal import Positioned
+from whence.temporal import Positioned, Progress, RowChange, When
 from whence.verbs import Verbs
+from whence.why import Reason
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select, Table
 
 A = TypeVar("A", bound=Aggregate)
 R = TypeVar("R", bound=ReadModel)
@@ -61,6 +62,11 @@ class SyncApp:
         finally:
             self._stop()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used."""
+        return self._loop is not None
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` on the application's event loop and wait for its result."""
         if self._loop is None:
@@ -95,6 +101,17 @@ class SyncApp:
     def read(self, model: type[R]) -> "SyncRows[R]":
         """See `App.read`."""
         return SyncRows(self, self._app.read(model))
+
+    def why(
+        self,
+        model: type[ReadModel],
+        key: object,
+        column: str | None = None,
+        *,
+        limit: int | None = None,
+    ) -> list[Reason]:
+        """See `App.why`."""
+        return self.run(self._app.why(model, key, column, limit=limit))
 
     @overload
     def history(self, part: type[A], id: object) -> "SyncHistory[A]": ...
@@ -181,6 +198,10 @@ class SyncRows(Generic[R]):
         """See `Rows.where`."""
         return SyncRows(self._app, self._rows.where(*conditions, **equal))
 
+    def starting_with(self, **beginnings: str) -> "SyncRows[R]":
+        """See `Rows.starting_with`."""
+        return SyncRows(self._app, self._rows.starting_with(**beginnings))
+
     def order_by(self, *columns: str) -> "SyncRows[R]":
         """See `Rows.order_by`."""
         return SyncRows(self._app, self._rows.order_by(*columns))
@@ -200,6 +221,10 @@ class SyncRows(Generic[R]):
     def __iter__(self) -> Iterator[R]:
         return iter(self.all())
 
+    def page(self, size: int = 50, cursor: str | None = None) -> RowsPage[R]:
+        """See `Rows.page`."""
+        return self._app.run(self._rows.page(size, cursor))
+
     def first(self) -> R | None:
         """See `Rows.first`."""
         return self._app.run(self._rows.first())
@@ -207,3 +232,38 @@ class SyncRows(Generic[R]):
     def count(self) -> int:
         """See `Rows.count`."""
         return self._app.run(self._rows.count())
+
+    def as_of(self, moment: When, progress: Progress | None = None) -> "SyncRows[R]":
+        """See `Rows.as_of`."""
+        return SyncRows(self._app, self._rows.as_of(moment, progress))
+
+    def diff(
+        self, before: When, after: When, progress: Progress | None = None
+    ) -> list[RowChange[R]]:
+        """See `Rows.diff`."""
+        return self._app.run(self._rows.diff(before, after, progress))
+
+    def watch(self, key: object) -> Iterator[R | None]:
+        """See `Rows.watch`. It waits for each change; leave the loop to stop watching."""
+        watched = self._rows.watch(key)
+
+        async def following() -> tuple[R | None] | None:
+            async for row in watched:
+                return (row,)
+            return None
+
+        try:
+            while self._app.is_open and (found := self._app.run(following())) is not None:
+                yield found[0]
+        finally:
+            if self._app.is_open:
+                self._app.run(watched.aclose())
+
+    @property
+    def table(self) -> "Table":
+        """See `Rows.table`."""
+        return self._rows.table
+
+    def select(self) -> "Select[Any]":
+        """See `Rows.select`."""
+        return self._rows.select()

@@ -38,6 +38,8 @@ class Beginning(Generic[R]):
     row: R | None
     position: int
     left_out: Skipped = NOTHING
+    problem: str | None = None
+    """Why its events wait in the dead letters, if they do."""
 
 
 class Watching:
@@ -56,7 +58,8 @@ class Watching:
     ) -> AsyncGenerator[R | None]:
         """The row of ``key`` as the log says now, then as each event leaves it that changes it.
 
-        None: there is none. Raises the error of an event of the row that cannot be handled.
+        None: there is none. Raises the error of an event of the row that cannot be handled, and
+        `WhenceError` after the first value if there was such an event before.
         """
         watcher = await self._join(fold, key)
         try:
@@ -68,6 +71,11 @@ class Watching:
                 position = scanned
             seen = growing.now
             yield seen
+            if beginning.problem is not None:
+                raise WhenceError(
+                    f"the row of {key!r} in {fold.spec.name} cannot be watched: its events wait in"
+                    f" the dead letters. {beginning.problem}"
+                )
             async with aclosing(watcher.steps(trace, position)) as steps_to_come:
                 async for step in steps_to_come:
                     growing.grow((step,))

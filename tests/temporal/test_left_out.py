@@ -3,7 +3,9 @@
 import asyncio
 from contextlib import aclosing
 
-from whence import App, ReadModel, event, evolve
+import pytest
+
+from whence import App, ReadModel, WhenceError, event, evolve
 from whence.envelope import NewEvent
 from whence.store import Commit
 
@@ -81,6 +83,8 @@ async def test_a_parked_row_stays_as_it_was(store_url: str) -> None:
             first = await asyncio.wait_for(anext(watched), 30)
             assert first is not None
             assert first.total == 1
+            with pytest.raises(WhenceError, match="wait in the dead letters.*13 brings bad luck"):
+                await asyncio.wait_for(anext(watched), 30)
 
 
 async def test_what_was_skipped_was_never_there(store_url: str) -> None:

@@ -1,21 +1,25 @@
-"""`whence read` and `whence ask`: answers from read models that have caught up."""
+"""`whence read`: rows of read models, as they are, as they were, and what differs."""
 
-from collections.abc import Sequence
-from typing import Any, TypeGuard, cast
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
 
-import msgspec
+from cyclopts import Parameter
 
 from whence.app import App
 from whence.cli.catching_up import catch_up
+from whence.cli.columns import model_named, value_of
 from whence.cli.exits import UsageError
-from whence.cli.messages import make, pairs, unknown
+from whence.cli.messages import pairs
 from whence.cli.output import Output
-from whence.cli.parameters import Count, Given, Many, OptionalCount, Ordered, Text
-from whence.cli.text import cell, plural
-from whence.codec import from_plain, to_builtins
-from whence.errors import Invalid, NotFound
+from whence.cli.parameters import Count, Flag, Given, Many, OptionalCount, Ordered, Pair, Text
+from whence.cli.text import plural
+from whence.cli.watch import follow
+from whence.codec import to_builtins
+from whence.errors import NotFound
 from whence.queries import Rows
 from whence.readmodels import ReadModelSpec
+from whence.temporal import Progress, position_of, when
 
 
 async def read(
@@ -27,9 +31,15 @@ async def read(
     order: Ordered = (),
     limit: Count = 100,
     after: OptionalCount = None,
+    as_of: Text = None,
+    diff: Pair = None,
+    watch: Annotated[Flag, Parameter(alias="-w")] = False,
     session: Given,
 ) -> None:
-    """Show the rows of a read model, up to date with all that is stored.
+    """Show the rows of a read model, up to date with all that is stored, or as they were.
+
+    A moment is a position, as in 3, or a time, as in 2026-11-01 or 2026-11-01T09:30+01:00; a time
+    without a zone is UTC.
 
     Parameters
     ----------
@@ -45,44 +55,63 @@ async def read(
         At most so many rows; 0 for all.
     after
         It is enough that the rows show everything up to this position, as a receipt names it.
+    as_of
+        Show them as they were at this moment.
+    diff
+        Show what changed between these two moments instead.
+    watch
+        Show the row of the key, and each change of it, until Ctrl-C.
     """
+    _check(key, as_of, diff, watch)
     output = session.output
+    if watch:
+        await follow(session, model, key or "")
+        return
     async with session.open() as app:
-        spec = _spec(app, model)
-        position = await catch_up(app, [spec.name], output, after)
-        rows = app.read(spec.cls)
+        spec = model_named(app, model)
+        if diff is not None:
+            await _differences(app, spec, where, diff, limit, output)
+            return
+        rows, position = await _rows(app, spec, after, as_of, key is None, output)
         if key is not None:
             await _one(rows, spec, key, position, output)
         else:
             await _many(_chosen(rows, spec, where, order), spec, limit, position, output)
 
 
-async def ask(query: str, /, *fields: str, json_input: Text = None, session: Given) -> None:
-    """Ask a query, and show its answer.
+def _check(key: str | None, as_of: str | None, diff: Pair, watch: bool) -> None:
+    """Raise `UsageError` for what does not go together."""
+    if watch and (key is None or as_of or diff):
+        raise UsageError("--watch shows one row as it is now: whence read MODEL KEY --watch")
+    if diff and (key is not None or as_of):
+        raise UsageError("--diff shows all rows that differ: choose with --where COLUMN=VALUE")
 
-    Parameters
-    ----------
-    query
-        Its name, as in FindAccounts.
-    fields
-        What it asks: owner=al as text, limits:=[1,2] as JSON.
-    json_input
-        The fields as a JSON object; - reads it from the standard input.
-    """
-    async with session.open() as app:
-        question = make(app.wiring.queries, "query", query, fields, json_input)
-        await catch_up(app, list(app.running.subscriptions.by_name), session.output)
-        answer = to_builtins(await app.ask(question))
-    if session.output.json:
-        session.output.document(answer)
-    else:
-        _show(answer, session.output)
+
+async def _rows(
+    app: App,
+    spec: ReadModelSpec[Any],
+    after: int | None,
+    as_of: str | None,
+    all: bool,
+    output: Output,
+) -> tuple[Rows[Any], int]:
+    """The rows of the moment that is meant, folded so far that they can answer; its position."""
+    rows = app.read(spec.cls)
+    if as_of is not None:
+        position = await _position(app, as_of)
+        if all:
+            with _folding(spec, position, output) as progress:
+                await rows.as_of(position, progress).count()
+        return rows.as_of(position), position
+    if spec.kind == "live":
+        return rows, await app.running.store.head()
+    return rows, await catch_up(app, [spec.name], output, after)
 
 
 async def _one(
     rows: Rows[Any], spec: ReadModelSpec[Any], key: str, position: int, output: Output
 ) -> None:
-    row = await rows.get(_value(spec.key_column.hint, key, spec.key))
+    row = await rows.get(value_of(spec.key_column.hint, key, spec.key))
     if row is None:
         raise NotFound(f"{spec.name} has no row of {key!r}, as of position {position}")
     plain = to_builtins(row)
@@ -109,53 +138,68 @@ async def _many(
     output.note(f"{part}{plural(total, 'row')} of {spec.name} as of position {position}{more}")
 
 
+async def _differences(
+    app: App,
+    spec: ReadModelSpec[Any],
+    where: Sequence[str],
+    diff: tuple[str, str],
+    limit: int,
+    output: Output,
+) -> None:
+    before, after = await _position(app, diff[0]), await _position(app, diff[1])
+    rows = app.read(spec.cls).where(**_values(spec, where))
+    with _folding(spec, max(before, after), output) as progress:
+        found = await rows.diff(before, after, progress)
+    shown = found[:limit] if limit else found
+    if output.json:
+        about = {"model": spec.name, "before": before, "after": after, "count": len(found)}
+        changes = [to_builtins(one) | {"kind": one.kind} for one in shown]
+        output.document(about | {"changes": changes})
+        return
+    lines = [
+        (one.key, one.kind, change.path, change.before, change.after)
+        for one in shown
+        for change in one.changes
+    ]
+    output.table(("key", "what", "column", f"at {diff[0]}", f"at {diff[1]}"), to_builtins(lines))
+    more = (
+        f", {len(shown):,} of them shown; --limit 0 shows all" if len(shown) < len(found) else ""
+    )
+    output.note(f"{plural(len(found), 'row')} of {spec.name} changed{more}")
+
+
+@contextmanager
+def _folding(spec: ReadModelSpec[Any], until: int, output: Output) -> Generator[Progress]:
+    """Shows how far the log is folded."""
+    done = 0
+    with output.progress(f"folding {spec.name}", until) as advance:
+
+        def progress(position: int, _: int) -> None:
+            nonlocal done
+            advance(position - done)
+            done = position
+
+        yield progress
+
+
+async def _position(app: App, said: str) -> int:
+    try:
+        moment = int(said) if said.isdecimal() else when(said)
+    except ValueError as error:
+        raise UsageError(
+            f"{said!r} is no moment: write a position, as in 3, or a time, as in 2026-11-01"
+        ) from error
+    return await position_of(app.running.store, moment)
+
+
 def _chosen(
     rows: Rows[Any], spec: ReadModelSpec[Any], where: Sequence[str], order: Sequence[str]
 ) -> Rows[Any]:
-    values = {
-        name: _value(spec.column(name).hint, text, name) for name, text in pairs(where).items()
-    }
-    for name in order:
-        if name.removeprefix("-") != "version":
-            spec.column(name.removeprefix("-"))
-    rows = rows.where(**values)
+    rows = rows.where(**_values(spec, where))
     return rows.order_by(*order) if order else rows.order_by(spec.key)
 
 
-def _spec(app: App, name: str) -> ReadModelSpec[Any]:
-    specs = app.wiring.specs()
-    for spec in specs:
-        if name in (spec.name, spec.cls.__name__):
-            return spec
-    raise UsageError(unknown("read model", name, [spec.name for spec in specs]))
-
-
-def _value(hint: Any, text: Any, name: str) -> Any:
-    try:
-        value = msgspec.convert(text, hint, strict=False, dec_hook=from_plain)
-    except (msgspec.ValidationError, ValueError, TypeError) as error:
-        raise Invalid("the question", {name: str(error)}) from error
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise Invalid("the question", {name: "no column holds a number of this size"})
-    return value
-
-
-def _show(answer: Any, output: Output) -> None:
-    """An answer for people: a table if it is rows, else as it is."""
-    if answer is None or answer == []:
-        output.note("nothing found")
-    elif _is_rows(answer):
-        columns = list(dict.fromkeys(name for row in answer for name in row))
-        output.table(columns, [[row.get(name) for name in columns] for row in answer])
-    elif _is_object(answer):
-        output.table(("field", "value"), list(answer.items()))
-    else:
-        output.say(cell(answer))
-
-
-def _is_rows(answer: Any) -> TypeGuard[list[dict[str, Any]]]:
-    return isinstance(answer, list) and all(map(_is_object, cast("list[object]", answer)))
-
-
-def _is_object(answer: Any) -> TypeGuard[dict[str, Any]]:
-    return isinstance(answer, dict)
+def _values(spec: ReadModelSpec[Any], where: Sequence[str]) -> dict[str, Any]:
+    return {
+        name: value_of(spec.column(name).hint, text, name) for name, text in pairs(where).items()
+    }

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -129,6 +129,15 @@ class ReadDatabase:
             parked = self.dead.load(connection, name)
             skipped = self.dead.skipped(connection, name)
             return skipped | {(one.key, one.position) for one in parked}
+
+        return await self.look(look)
+
+    async def parked(self, name: str, keys: Collection[str]) -> str | None:
+        """Why the events of one of these keys of a projection wait; None: they do not."""
+
+        def look(connection: Connection) -> str | None:
+            letters = [one for key in keys for one in self.dead.load(connection, name, key)]
+            return next((one.error for one in letters if one.error), None)
 
         return await self.look(look)
 

@@ -1,0 +1,32 @@
+"""Read models, their columns and values, as they are said on a command line."""
+
+from typing import Any
+
+import msgspec
+
+from whence.app import App
+from whence.cli.exits import UsageError
+from whence.cli.messages import unknown
+from whence.codec import from_plain
+from whence.errors import Invalid
+from whence.readmodels import ReadModelSpec
+
+
+def model_named(app: App, name: str) -> ReadModelSpec[Any]:
+    """The read model that ``name`` means: that of its table or of its class."""
+    specs = app.wiring.specs()
+    for spec in specs:
+        if name in (spec.name, spec.cls.__name__):
+            return spec
+    raise UsageError(unknown("read model", name, [spec.name for spec in specs]))
+
+
+def value_of(hint: Any, text: Any, name: str) -> Any:
+    """What ``text`` stands for in the column ``name``. Raises `Invalid`."""
+    try:
+        value = msgspec.convert(text, hint, strict=False, dec_hook=from_plain)
+    except (msgspec.ValidationError, ValueError, TypeError) as error:
+        raise Invalid("the question", {name: str(error)}) from error
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise Invalid("the question", {name: "no column holds a number of this size"})
+    return value
