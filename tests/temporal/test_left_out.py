@@ -83,7 +83,7 @@ async def test_a_parked_row_stays_as_it_was(store_url: str) -> None:
             first = await asyncio.wait_for(anext(watched), 30)
             assert first is not None
             assert first.total == 1
-            with pytest.raises(WhenceError, match="wait in the dead letters.*13 brings bad luck"):
+            with pytest.raises(WhenceError, match=r"wait in the dead letters.*13 brings bad luck"):
                 await asyncio.wait_for(anext(watched), 30)
 
 
