@@ -11,7 +11,7 @@ import pytest_asyncio
 from whence.backends.sqlite import SqliteStore
 from whence.backends.sqlite.watcher import Watcher
 from whence.envelope import NewEvent
-from whence.store import ALL, PAGE_EVENTS, Appended, in_stream, matching, of_commit
+from whence.store import ALL, Appended, in_stream, matching, of_commit
 from whence.testing.conformance.words import (
     append,
     collect,
@@ -120,15 +120,6 @@ async def test_a_conflict_with_large_events_is_small(store: SqliteStore) -> None
         assert not isinstance(end, Appended)
         sizes = [len(e.data) for e in getattr(end, "events", ())]
         assert 1 <= len(sizes) < 10
-
-
-async def test_every_conflict_is_listed_though_the_query_is_deep(store: SqliteStore) -> None:
-    """Such a query goes through the log piece by piece; the matches lie in several pieces."""
-    for _ in range(3):
-        await append(store, event("wanted"), *[event("other")] * PAGE_EVENTS)
-    deep = matching(["wanted", *[f"t{n}" for n in range(100)]])
-    conflict = await outcome(store, commit(event(), unless=deep))
-    assert [e.type for e in getattr(conflict, "events", ())] == ["wanted"] * 3
 
 
 async def test_a_limit_of_sqlite_is_said(store: SqliteStore) -> None:

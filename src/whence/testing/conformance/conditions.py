@@ -6,6 +6,7 @@ from whence.errors import Conflict
 from whence.store import (
     ALL,
     MOST_CONFLICTING,
+    PAGE_EVENTS,
     Appended,
     EventQuery,
     EventStore,
@@ -213,3 +214,10 @@ class Unless(Suite):
         conflict = refused(await outcome(store, late))
         log = await collect(store.read(ALL))
         assert list(conflict.events) == log[1 : MOST_CONFLICTING + 1]
+
+    async def test_matches_that_lie_far_apart_are_all_listed(self, store: EventStore) -> None:
+        for _ in range(3):
+            await append(store, event("wanted"), *[event("other")] * PAGE_EVENTS)
+        for deep in (matching(["wanted"]), matching(["wanted", *[f"t{n}" for n in range(100)]])):
+            conflict = refused(await outcome(store, commit(event("b"), unless=deep)))
+            assert [e.type for e in conflict.events] == ["wanted"] * 3

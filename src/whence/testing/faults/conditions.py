@@ -145,6 +145,19 @@ class MissesTheFirst(Faulty):
         return changed(commit, after=commit.after + 1)
 
 
+class ListsOneMatch(Faulty):
+    """Stops looking at the first event that matches."""
+
+    caught_by: ClassVar[type[Suite]] = Unless
+
+    async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
+        outcomes = await self._right.append(commits)
+        return [
+            Conflict(o.expected, o.actual, o.events[:1]) if isinstance(o, Conflict) else o
+            for o in outcomes
+        ]
+
+
 class ConfusesNeighbours(Faulty):
     """Compares types only, so those with other tags are in conflict as well."""
 
