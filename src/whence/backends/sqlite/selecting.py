@@ -24,6 +24,8 @@ _BARE = "position, stream, version, type, cast(data as blob)"
 _COLUMNS = f"{_BARE}, tags, cast(metadata as blob), micros, commit_id, ordinal"
 _MOST_WALKS = 60
 _MOST_BYTES = 8_000_000
+_MOST_OF_A_STREAM = 250
+"""Events of one stream in a page for a fold: so few that the event loop may read it itself."""
 _NEVER = 2**63 - 1
 
 Row = tuple[int, str, int, str, bytes, str | None, bytes, int, str, int]
@@ -45,7 +47,10 @@ class Scan:
     @property
     def most(self) -> int:
         """How many events the next page may hold."""
-        return PAGE_EVENTS if self.limit is None else min(self.limit, PAGE_EVENTS)
+        query, most = self.query, PAGE_EVENTS
+        if query.bare and len(query.items) == 1 and query.items[0].stream:
+            most = _MOST_OF_A_STREAM
+        return most if self.limit is None else min(self.limit, most)
 
     @property
     def order(self) -> str:
