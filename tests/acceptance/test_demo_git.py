@@ -55,10 +55,10 @@ def pond(terminal: Terminal) -> GitRepository:
 
 @pytest.fixture
 def first_commits(terminal: Terminal) -> Path:
-    """The first thousand commits of the saved history."""
+    """The first two thousand commits of the saved history."""
     path = terminal.folder / "first.jsonl"
     with gzip.open(DATA / "history.jsonl.gz", "rt") as lines, path.open("w") as first:
-        first.writelines(islice(lines, 1_000))
+        first.writelines(islice(lines, 2_000))
     return path
 
 
@@ -223,10 +223,10 @@ def test_ctrl_c_loses_nothing_and_the_next_run_goes_on(
     out, err = importing.communicate(timeout=30)
     assert (importing.returncode, out, err) == (130, "", "")
     known = stored(terminal.folder)
-    assert 0 < known < 1_000
+    assert 0 < known < 2_000
     found = terminal("demo", "git", str(first_commits), "--json").json
-    assert (found["imported"]["commits"], found["imported"]["new"]) == (1_000, 1_000 - known)
-    assert found["summary"]["overview"]["commits"] == stored(terminal.folder) == 1_000
+    assert (found["imported"]["commits"], found["imported"]["new"]) == (2_000, 2_000 - known)
+    assert found["summary"]["overview"]["commits"] == stored(terminal.folder) == 2_000
 
 
 def test_a_kill_loses_nothing_either(terminal: Terminal, first_commits: Path) -> None:
@@ -237,10 +237,10 @@ def test_a_kill_loses_nothing_either(terminal: Terminal, first_commits: Path) ->
     importing.kill()
     importing.communicate()
     known = stored(terminal.folder)
-    assert 0 < known < 1_000
+    assert 0 < known < 2_000
     found = terminal("demo", "git", str(first_commits), "--json").json
-    assert found["imported"]["new"] == 1_000 - known
-    assert found["summary"]["overview"]["commits"] == stored(terminal.folder) == 1_000
+    assert found["imported"]["new"] == 2_000 - known
+    assert found["summary"]["overview"]["commits"] == stored(terminal.folder) == 2_000
 
 
 def test_a_terminal_sees_a_bar_and_nobody_else(terminal: Terminal, first_commits: Path) -> None:
@@ -255,13 +255,13 @@ def test_a_terminal_sees_a_bar_and_nobody_else(terminal: Terminal, first_commits
     seen = all_of(ours)
     out, _ = importing.communicate(timeout=60)
     assert importing.returncode == 0
-    assert b"1,000 commits by" in out
+    assert b"2,000 commits by" in out
     assert "commits of first" in seen
-    assert "1000/1000" in seen
+    assert "2000/2000" in seen
     assert "/s" in seen
     assert "\x1b[?25h" in seen, "the cursor is shown again"
     quiet = terminal.process("demo", "git", str(first_commits))
-    assert quiet.err == "0 new commits with 0 changes, 1,000 known before\n"
+    assert quiet.err == "0 new commits with 0 changes, 2,000 known before\n"
 
 
 def all_of(terminal: int) -> str:
