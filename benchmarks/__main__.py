@@ -26,6 +26,7 @@ FIGURES = (
     "own_write",
     "memory",
     "append_rate",
+    "append_rate_spread",
     "import_time",
 )
 

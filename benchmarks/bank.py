@@ -119,9 +119,11 @@ def owner(number: int) -> str:
     return f"Owner {number % 1000}"
 
 
-def deposit(number: int, of: int, apart: int = 1) -> tuple[str, int, str, str, str]:
+def deposit(
+    number: int, of: int, apart: int = 1, first: int = 0
+) -> tuple[str, int, str, str, str]:
     """What deposit number ``number`` says, spread over ``of`` accounts, each so far ``apart``."""
-    id = account(number % of * apart)
+    id = account(first + number % of * apart)
     return id, number % 97 + 1, "EUR", f"2026-11-23/{number:08}", NOTE
 
 
@@ -134,21 +136,25 @@ Stored = tuple[str, int, str, bytes]
 """An event as every side keeps it: stream, version, type and payload."""
 
 
-def history(events: int, accounts: int, start: int = 0) -> Iterator[Stored]:
+def history(events: int, accounts: int) -> Iterator[Stored]:
     """A log: every account is opened, then deposits go to them in turn."""
-    for place in range(start, min(accounts, events)):
-        id = account(place)
-        yield f"account-{id}", 1, "AccountOpened", _json(account_id=id, owner=owner(place))
-    start = max(start, accounts)
-    yield from deposited(events - start, accounts, start)
+    yield from opened(min(accounts, events))
+    yield from deposited(events - accounts, accounts, accounts)
+
+
+def opened(count: int, first: int = 0) -> Iterator[Stored]:
+    """The first event of each of ``count`` accounts."""
+    for number in range(first, first + count):
+        id = account(number)
+        yield f"account-{id}", 1, "AccountOpened", _json(account_id=id, owner=owner(number))
 
 
 def deposited(
-    count: int, of: int, start: int = 0, apart: int = 1, before: int = 0
+    count: int, of: int, start: int = 0, apart: int = 1, before: int = 0, first: int = 0
 ) -> Iterator[Stored]:
     """What `deposits` lead to, in accounts that had ``before`` events when the first came."""
     for number in range(start, start + count):
-        id, amount, currency, reference, note = deposit(number, of, apart)
+        id, amount, currency, reference, note = deposit(number, of, apart, first)
         data = _json(
             account_id=id, amount=amount, currency=currency, reference=reference, note=note
         )

@@ -79,7 +79,7 @@ def plain(work: Work) -> Generator[Round]:
 
         def one_round() -> Sample:
             nonlocal done
-            rows = floor.rows(bank.history(done + times, accounts, done))
+            rows = floor.rows(bank.deposited(times, accounts, done))
             start, done = done, done + times
 
             def once(number: int) -> None:
