@@ -49,6 +49,10 @@ class Proxy:
         port = self._server.sockets[0].getsockname()[1]
         return urlunsplit(self._parts._replace(netloc=f"{who}@127.0.0.1:{port}"))
 
+    async def unused(self) -> bool:
+        """Whether nobody is connected."""
+        return not self._tasks
+
     async def _accept(self, client: StreamReader, answers: StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None

@@ -111,5 +111,6 @@ def _postgres(url: str) -> Backend:
         store.open,
         store.close,
         store.examine,
+        store.exists,
         schema=PostgresSchema(store.address),
     )

@@ -1,10 +1,12 @@
 """Connections, each made ready for its work."""
 
+import asyncio
 from contextlib import suppress
 from typing import Any
 
 from psycopg import AsyncConnection, Error
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import ConnStatus
 
 from whence.backends.postgres.address import Address
 from whence.backends.postgres.failures import translated
@@ -42,12 +44,20 @@ def options(address: Address, name: str, *, durable: bool = True) -> dict[str, A
     return chosen | {"autocommit": True, "prepare_threshold": None if address.pooled else 0}
 
 
-async def connect(address: Address, name: str) -> Connection:
+async def connect(address: Address, name: str, *, durable: bool = True) -> Connection:
     """A connection in autocommit mode. Raises the `StoreError` that says what is wrong."""
+    chosen = options(address, name, durable=durable)
+    connecting = asyncio.ensure_future(AsyncConnection.connect(address.url, **chosen))
     try:
-        return await AsyncConnection.connect(address.url, **options(address, name))
+        return await asyncio.shield(connecting)
     except Error as error:
         raise translated(error, address.shown) from error
+    except asyncio.CancelledError:
+        # Whoever leaves in the middle of saying who he is keeps the server waiting for a minute,
+        # and with it all who create or drop a database.
+        with suppress(Error):
+            await closed(await connecting)
+        raise
 
 
 async def closed(connection: Connection | None) -> None:
@@ -55,3 +65,15 @@ async def closed(connection: Connection | None) -> None:
     if connection is not None:
         with suppress(Error, OSError):
             await connection.close()
+
+
+def lost(connection: Connection) -> bool:
+    """Whether the server has hung up while nobody used it: it is better to know before."""
+    if connection.closed:
+        return True
+    try:
+        connection.pgconn.consume_input()  # its last words
+        connection.pgconn.consume_input()  # and its end
+    except Error:
+        return True
+    return connection.pgconn.status != ConnStatus.OK

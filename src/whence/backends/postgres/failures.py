@@ -42,6 +42,7 @@ _EXPLAINED: dict[str, tuple[type[StoreError], str]] = {
     "08P01": (StoreError, "if a pooler stands in between, say so: ?pooled=yes"),
     "08006": (StoreError, "the server went away: what was sent is looked up when it is back"),
     "25006": (ReadOnlyStore, "this server only reads: give the primary, a replica is no store"),
+    "26000": (StoreError, "if a pooler in transaction mode stands in between, say ?pooled=yes"),
     "28000": (StoreError, "this role may not connect: check the URL, pg_hba.conf and sslmode"),
     "tls": (StoreError, "TLS: check sslmode, and that sslrootcert is who signed the server's"),
     "28P01": (StoreError, "check the password in the URL, in PGPASSWORD or in ~/.pgpass"),

@@ -9,12 +9,11 @@ import asyncio
 from collections.abc import Sequence
 
 from psycopg import Error
-from psycopg.pq import ConnStatus
 
 from whence.backends.postgres import appending
 from whence.backends.postgres.address import Address
 from whence.backends.postgres.appending import Call, Manner
-from whence.backends.postgres.connecting import Connection, Row, closed, connect
+from whence.backends.postgres.connecting import Connection, Row, closed, connect, lost
 from whence.backends.postgres.failures import BLOCKED, retried, translated, unsure
 from whence.backends.postgres.tickets import Job
 from whence.errors import StoreBusy, StoreError, Unknown
@@ -124,7 +123,7 @@ class Lane:
         await asyncio.sleep(0.001 * attempt)
 
     async def _connected(self) -> Connection:
-        if self._connection is None or _lost(self._connection):
+        if self._connection is None or lost(self._connection):
             await self.close()
             self._connection = await connect(self._address, "whence writer")
             if not self._address.pooled:  # a pooler may choose another at any time
@@ -161,15 +160,3 @@ class Lane:
         found = {id: Appended(last, appending.versions_in(text)) for id, last, text in rows}
         for job in jobs:
             job.outcome = found.get(job.commit.id)
-
-
-def _lost(connection: Connection) -> bool:
-    """Whether the server has hung up meanwhile: then nothing was sent yet, which is better."""
-    if connection.closed:
-        return True
-    try:
-        connection.pgconn.consume_input()  # its last words
-        connection.pgconn.consume_input()  # and its end
-    except Error:
-        return True
-    return connection.pgconn.status != ConnStatus.OK

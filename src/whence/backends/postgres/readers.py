@@ -1,30 +1,25 @@
 """Connections that read: a pool, and the questions that are asked on it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
-from psycopg import AsyncConnection, Error
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+from psycopg import Error
 
 from whence.backends.postgres import reading
 from whence.backends.postgres.address import Address
-from whence.backends.postgres.connecting import Connection, Row, options
+from whence.backends.postgres.connecting import Row
 from whence.backends.postgres.failures import translated, unsure
+from whence.backends.postgres.pool import Pool
 from whence.backends.postgres.reading import Scan
 from whence.envelope import Recorded
-from whence.errors import Conflict, StoreBusy, StoreError
+from whence.errors import Conflict
 from whence.store import MOST_CONFLICTING, PAGE_EVENTS, Commit, EventQuery, Page
-
-Answer = TypeVar("Answer")
 
 _WATERMARK = "select whence.watermark()"
 _RAREST = """
 select word, (select count(*) from (select from whence.tags t where t.tag = word limit %b) found)
 from unnest(%b::text[]) as word
 """
-_PATIENCE = 10.0
-"""Seconds to wait for a free connection."""
 
 
 class Readers:
@@ -33,18 +28,7 @@ class Readers:
     def __init__(self, address: Address, size: int) -> None:
         self._address = address
         self._mark, self._stored = 0, 1
-        self._pool: AsyncConnectionPool[AsyncConnection[Row]] = AsyncConnectionPool(
-            address.url,
-            min_size=1,
-            max_size=size,
-            open=False,
-            timeout=_PATIENCE,
-            kwargs=options(address, "whence reader", durable=False),
-        )
-
-    async def open(self) -> None:
-        """Start connecting."""
-        await self._pool.open()
+        self._pool = Pool(address, size, "whence reader")
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -90,13 +74,22 @@ class Readers:
 
     async def query(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
         """Run one statement; once more if the connection turns out to be lost."""
+        text = self._address.sql(statement)
+        try:
+            return await self._ask(text, values)
+        except Error as error:
+            if not unsure(error):
+                raise translated(error, self._address.shown) from error
+        await self._pool.renew()
+        try:
+            return await self._ask(text, values)
+        except Error as error:
+            raise translated(error, self._address.shown) from error
 
-        async def ask(connection: Connection) -> list[Row]:
+    async def _ask(self, text: bytes, values: Sequence[object]) -> list[Row]:
+        async with self._pool.connection() as connection:
             cursor = await connection.execute(text, values, binary=True)
             return await cursor.fetchall() if cursor.description else []
-
-        text = self._address.sql(statement)
-        return await self._asking(ask)
 
     async def _oldest(self, query: EventQuery, after: int) -> Sequence[Recorded]:
         """The first events that match, as many as a conflict lists; also beyond the mark."""
@@ -112,25 +105,3 @@ class Readers:
     async def _known(self) -> int:
         """A watermark, which may be an old one if this process has stored nothing since."""
         return await self.watermark() if self._stored > self._mark else self._mark
-
-    async def _asking(self, ask: Callable[[Connection], Awaitable[Answer]]) -> Answer:
-        """Ask on a connection of the pool; on another if that one turns out to be lost."""
-        try:
-            try:
-                async with self._pool.connection() as connection:
-                    return await ask(connection)
-            except Error as error:
-                if isinstance(error, PoolTimeout) or not unsure(error):
-                    raise
-                await self._pool.check()
-                async with self._pool.connection() as connection:
-                    return await ask(connection)
-        except PoolTimeout as error:
-            raise StoreBusy(
-                f"{self._address.shown}: no connection within {_PATIENCE:.0f} s:"
-                " the server is away, or all that this process may have are in use"
-            ) from error
-        except PoolClosed as error:
-            raise StoreError(f"{self._address.shown} is closed") from error
-        except Error as error:
-            raise translated(error, self._address.shown) from error

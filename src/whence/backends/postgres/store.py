@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from psycopg import Error, connect
+
 from whence.backends.postgres import health, schema
 from whence.backends.postgres.address import address
 from whence.backends.postgres.connecting import Row
@@ -17,6 +19,8 @@ from whence.telemetry import Telemetry
 
 _OTHERS = 3
 """Connections beside those that read: two to write, and one to hear of news."""
+
+_TABLES = "select from pg_tables where schemaname = %s and tablename = 'migrations'"
 
 # Each found by a jump over all events of the one before.
 _STREAMS = """
@@ -69,7 +73,6 @@ class PostgresStore:
         if self._open is None:
             await schema.prepare(self.address)
             readers = Readers(self.address, self._number_of_readers)
-            await readers.open()
             watcher = Watcher(self.address, readers.watermark, readers.query)
             self._open = _Parts(readers, Writer(self.address, watcher, readers), watcher)
 
@@ -116,6 +119,15 @@ class PostgresStore:
         """Streams and their versions by name: those after ``after`` that start so."""
         rows = await self.query(_STREAMS, [after, *[prefix] * 5, limit])
         return [(stream, version) for stream, version in rows]
+
+    def exists(self) -> bool:
+        """Whether there are tables of whence; also if that cannot be learnt: opening will say."""
+        try:
+            with connect(self.address.url, connect_timeout=5) as connection:
+                found = connection.execute(_TABLES, (self.address.schema,)).fetchone()
+        except Error:
+            return True
+        return found is not None
 
     async def examine(self) -> list[Finding]:
         """Whether the database is well. Nothing is changed."""
