@@ -52,6 +52,10 @@ class SyncOperations:
         """See `Operations.retire`."""
         self._run(self._operations.retire(which, drop=drop))
 
+    def rewind(self, which: Which, position: int) -> None:
+        """See `Operations.rewind`."""
+        self._run(self._operations.rewind(which, position))
+
     def rebuild(self, which: Which, progress: Progress | None = None) -> None:
         """See `Operations.rebuild`. ``progress`` is called from another thread."""
         self._run(self._operations.rebuild(which, progress))

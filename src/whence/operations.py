@@ -56,6 +56,16 @@ class Operations:
         if drop:
             await self._of(which).subscriber.controls.drop()
 
+    async def rewind(self, which: Which, position: int) -> None:
+        """Handle what is after ``position`` once more.
+
+        The handlers of a `Projection` are called again, and have to bear that. The rows of a read
+        model that were touched since are folded afresh: those that were not right are then.
+        """
+        subscription = self._of(which)
+        await subscription.subscriber.controls.rewind(self._store, position)
+        subscription.wake()
+
     async def rebuild(self, which: Which, progress: Progress | None = None) -> None:
         """Make everything anew from the first event on; return when it has caught up.
 

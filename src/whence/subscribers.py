@@ -46,6 +46,11 @@ class Follower(Protocol):
         ...
 
     @property
+    def at_once(self) -> int:
+        """How many events it likes to get at once, as long as there are more."""
+        ...
+
+    @property
     def patience(self) -> float:
         """Seconds after which progress that was not written is saved, at the latest."""
         ...
@@ -92,6 +97,10 @@ class Controls(Protocol):
 
     async def want(self, wanted: Wanted) -> None:
         """Say what is wanted. When this returns, everybody keeps to it."""
+        ...
+
+    async def rewind(self, store: EventStore, position: int) -> None:
+        """Handle what is in ``store`` after ``position`` once more."""
         ...
 
     async def cancel(self) -> bool:

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, select, update
 
-from whence import Aggregate, App, ReadModel, event, evolve
+from whence import Aggregate, App, Projection, ReadModel, event, evolve, project
 from whence.envelope import NewEvent, new_id
 from whence.folds import Fold
 from whence.status import Status
@@ -80,7 +80,11 @@ def failing(*numbers: int, attempts: int = 0) -> type[ReadModel]:
 
 
 def counters(
-    read_url: str, model: type[ReadModel] = Total, *, store: Any = "memory://", **options: Any
+    read_url: str,
+    model: type[ReadModel] | type[Projection] = Total,
+    *,
+    store: Any = "memory://",
+    **options: Any,
 ) -> App:
     return App("counters", Counter, model, store=store, read=read_url, **options)
 
@@ -137,9 +141,11 @@ async def rows(app: App) -> dict[str, Row]:
     return {row[0]: tuple(row[1:]) for row in found}
 
 
-async def fresh(app: App, *, without: Collection[int] = ()) -> dict[str, Row]:
+async def fresh(
+    app: App, *, of: type[ReadModel] | None = None, without: Collection[int] = ()
+) -> dict[str, Row]:
     """What an honest fold of the log in memory makes of it, ``without`` the events there."""
-    spec = replace(Total.__model__, follows=frozenset({"counter"}))
+    spec = replace((of or Total).__model__, follows=frozenset({"counter"}))
     fold: Fold[Any] = Fold(spec, app.wiring.events)
     made: dict[Any, Any] = {}
     async for page in app.running.store.read(ALL):
@@ -153,3 +159,43 @@ async def fresh(app: App, *, without: Collection[int] = ()) -> dict[str, Row]:
 def many(count: int, of: int, start: int = 0) -> Iterable[NewEvent]:
     """``count`` events of ``of`` counters, each in turn."""
     return (counted(f"C{n % of}", n) for n in range(start, start + count))
+
+
+class Shrunk(Total, name="total", revision=2, attempts=0):
+    """Another fold of the same columns."""
+
+    @evolve
+    def _(self, event: Counted) -> None:
+        self.total -= event.by
+        self.events += 1
+
+
+METADATA = MetaData()
+sums = Table(
+    "sums",
+    METADATA,
+    Column("counter", String(50), primary_key=True),
+    Column("sum", Integer, nullable=False),
+)
+
+
+class Sums(Projection, slices=4, attempts=0):
+    """The same sums with SQL."""
+
+    metadata = METADATA
+
+    @project
+    def _(self, event: Counted, connection: Connection) -> None:
+        mine = sums.c.counter == event.counter_id
+        changed = connection.execute(update(sums).where(mine).values(sum=sums.c.sum + event.by))
+        if changed.rowcount == 0:
+            connection.execute(sums.insert().values(counter=event.counter_id, sum=event.by))
+
+
+MODELS: dict[str, type[ReadModel] | type[Projection]] = {
+    "total": Total,
+    "failing": failing(13),
+    "shrunk": Shrunk,
+    "sums": Sums,
+}
+"""What another process may ask for by name."""

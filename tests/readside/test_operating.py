@@ -14,6 +14,7 @@ from whence.errors import Behind, NotFound, Retired, WiringError
 from .counters import (
     Counted,
     Counter,
+    Shrunk,
     Total,
     append,
     caught_up,
@@ -195,6 +196,49 @@ async def test_what_is_paused_is_not_rebuilt(read_url: str) -> None:
             await app.projections.rebuild(Total)
 
 
+# Rewinding.
+
+
+async def test_rows_that_were_touched_since_are_folded_afresh(read_url: str) -> None:
+    async with counters(read_url) as app:
+        last = await append(app, *many(20, 4))
+        await append(app, counted("C1", 1), counted("C2", 1))
+        await caught_up(app)
+        right = await rows(app)
+        table = app.read(Total).table
+        await app.running.database.write(lambda c: c.execute(update(table).values(total=7)))
+        await app.projections.rewind(Total, last)
+        mended = await rows(app)
+        assert {key: mended[key] for key in ("C1", "C2")} == {
+            key: right[key] for key in ("C1", "C2")
+        }
+        assert {mended[key][0] for key in ("C0", "C3")} == {7}
+        await append(app, counted("C1", 1))
+        await app.projections.rewind("total", 0)
+        await caught_up(app)
+        assert await rows(app) == await fresh(app)
+
+
+async def test_many_rows_are_folded_afresh_at_once(read_url: str) -> None:
+    async with counters(read_url) as app:
+        await append(app, *many(1_200, 1_100))
+        await caught_up(app)
+        table = app.read(Total).table
+        await app.running.database.write(lambda c: c.execute(update(table).values(total=7)))
+        await app.projections.rewind(Total, 0)
+        assert await rows(app) == await fresh(app)
+
+
+async def test_the_handlers_of_a_projection_are_called_again(read_url: str) -> None:
+    async with both(read_url) as app:
+        await append(app, *many(10, 3))
+        await caught_up(app, "sum")
+        assert await total(app) == 45
+        await app.projections.rewind(Sum, 8)
+        await caught_up(app, "sum")
+        assert await total(app) == 45 + 8 + 9
+
+
 # Retiring.
 
 
@@ -275,12 +319,6 @@ async def test_only_one_generation_before_is_kept(read_url: str) -> None:
         assert await rows(app) == await fresh(app)
 
 
-class Shrunk(Total, name="total", revision=2):
-    @evolve
-    def _(self, event: Counted) -> None:
-        self.total -= event.by
-
-
 async def test_old_code_finds_what_it_had_made(read_url: str, tmp_path: object) -> None:
     store = f"sqlite:///{tmp_path}/log.db"
     async with counters(read_url, store=store) as app:
@@ -357,6 +395,7 @@ def test_all_of_it_without_awaiting(read_url: str) -> None:
         projections.pause("total")
         assert projections.status("total").state == "paused"
         projections.resume("total")
+        projections.rewind("total", 0)
         projections.rebuild("total", lambda position, head: None)
         assert [one.generation for one in projections.status()] == [2]
         projections.rollback("total")

@@ -5,17 +5,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
+from typing import Any
 
 from sqlalchemy import Connection
 
+from whence.backends.sql.auditing import RowAudit
 from whence.backends.sql.database import ReadDatabase
 from whence.backends.sql.dialects import wait_briefly
+from whence.backends.sql.folding import RowFollower, keys_of
 from whence.backends.sql.generations import Generations
 from whence.errors import StoreBusy
 from whence.status import Wanted
+from whence.store import ALL, EventStore, bare
+from whence.verifying import Verification
 
 _PATIENCE = 30.0
 """Seconds that a table is tried to be renamed or dropped while others read it."""
+_FEW = 1_000
+"""Rows that are folded afresh one by one, by their own events; more are folded all at once."""
 _PAUSE = 0.1
 """Seconds in between, so that those who came later get their turn."""
 
@@ -62,9 +69,25 @@ class SqlControls(ABC):
 class ModelControls(SqlControls):
     """Of a read model."""
 
-    def __init__(self, generations: Generations, shape: str, database: ReadDatabase) -> None:
+    def __init__(
+        self, generations: Generations, live: RowFollower[Any], database: ReadDatabase
+    ) -> None:
         super().__init__(generations.live, database)
-        self._generations, self._shape = generations, shape
+        self._generations, self._live = generations, live
+
+    async def rewind(self, store: EventStore, position: int) -> None:
+        """See `Controls.rewind`: the rows that were touched since are folded afresh, as a whole.
+
+        Folding an event once more into a row that knows it would count it twice.
+        """
+        fold, keys = self._live.fold, set[Any]()
+        async for page in store.read(bare(ALL), after=position):
+            keys.update(keys_of(fold.read(fold.concerning(page.events))))
+        verification = Verification(store, fold, RowAudit(self._live, self._database))
+        if len(keys) < _FEW:
+            await verification.of(keys, repair=True)
+        else:
+            await verification.run(repair=True)
 
     async def cancel(self) -> bool:
         """See `Controls.cancel`."""
@@ -88,7 +111,7 @@ class ModelControls(SqlControls):
     def _rolled_back(self, connection: Connection) -> bool:
         done = self._generations.roll_back(connection)
         live = self._database.registry.load(connection, self._name)
-        if done and live is not None and live.shape != self._shape:
+        if done and live is not None and live.shape != self._live.shape:
             self._database.registry.want(connection, self._name, "paused")
         return done
 

@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from whence.backends.sql import dialects, schema
+from whence.backends.sql import dialects, leases, schema
 from whence.backends.sql.address import address
 from whence.backends.sql.board import Board
 from whence.backends.sql.checkpoints import Checkpoints
 from whence.backends.sql.columns import DECIMAL, compare_decimals
 from whence.backends.sql.dead import Dead
 from whence.backends.sql.failures import translated
-from whence.backends.sql.leases import LEASE, Leases
+from whence.backends.sql.leases import Leases
 from whence.backends.sql.registry import Registry
 from whence.clock import Clock, SystemClock
 from whence.envelope import to_micros
@@ -54,7 +54,7 @@ class ReadDatabase:
         readers: int = 4,
         writers: int = 4,
         clock: Clock | None = None,
-        lease: float = LEASE,
+        lease: float | None = None,
     ) -> None:
         self._address = address(url)
         self._url, self.url = self._address.url, self._address.shown
@@ -74,7 +74,7 @@ class ReadDatabase:
         self.leases: Leases | None = None
         """Through which processes share the work; None: each of them does all of it."""
         if dialects.is_postgres(dialect):
-            self.leases = Leases(self._make_engine(2), seconds=lease)
+            self.leases = Leases(self._make_engine(2), seconds=lease or leases.LEASE)
         self.ownership: Ownership = self.leases or Everything()
         self._pools: tuple[ThreadPoolExecutor, ThreadPoolExecutor] | None = None
 

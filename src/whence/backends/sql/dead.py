@@ -41,6 +41,7 @@ class Dead:
             f" and position = {mark}"
         )
         self._drop = f"delete from whence_dead {where}"
+        self._drop_after = f"delete from whence_dead {where} and position > {mark}"
         self._rename = f"update whence_dead set name = {mark} {where}"
         self._skipped = f"select row_key, position from whence_skipped {where}"
         self._skip = (
@@ -94,6 +95,10 @@ class Dead:
     def drop(self, connection: Connection, name: str) -> None:
         """Forget all that waits."""
         connection.exec_driver_sql(self._drop, (name,))
+
+    def drop_after(self, connection: Connection, name: str, position: int) -> None:
+        """Forget what waits after ``position``: it will come again."""
+        connection.exec_driver_sql(self._drop_after, (name, position))
 
     def rename(self, connection: Connection, name: str, new: str) -> None:
         """What was kept of ``name`` is of ``new`` from now on."""

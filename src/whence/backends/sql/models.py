@@ -76,7 +76,7 @@ class SqlReadModel(RowFollower[R]):
     @property
     def controls(self) -> ModelControls:
         """What people can do with it."""
-        return ModelControls(self._generations, self.shape, self.database)
+        return ModelControls(self._generations, self, self.database)
 
     def letters(self, store: EventStore) -> Letters:
         """See `Subscriber.letters`."""

@@ -166,6 +166,16 @@ class ProjectionControls(SqlControls):
         super().__init__(projection.name, database)
         self._projection = projection
 
+    async def rewind(self, store: EventStore, position: int) -> None:
+        """See `Controls.rewind`: the handlers are called again."""
+
+        def go_back(connection: Connection) -> None:
+            self._database.checkpoints.hold(connection, self._name)
+            self._database.checkpoints.go_back(connection, self._name, position)
+            self._database.dead.drop_after(connection, self._name, position)
+
+        await self._database.write(go_back)
+
     async def cancel(self) -> bool:
         """See `Controls.cancel`: what was emptied cannot be had back."""
         return False
