@@ -180,5 +180,5 @@ class Stores(RuleBasedStateMachine):
 
 TestStores = Stores.TestCase
 TestStores.settings = settings(
-    max_examples=min(settings().max_examples, 100), stateful_step_count=25
+    max_examples=min(settings().max_examples, 60), stateful_step_count=25
 )
