@@ -10,9 +10,6 @@ from whence.slices import Share
 from whence.store import PAGE_EVENTS, EventStore, Page
 from whence.subscribers import Follower
 
-AT_ONCE = 8 * PAGE_EVENTS
-"""As many events are handled at once, as long as there are more: each row is written once."""
-
 
 class Walk:
     """Leads a follower's slices along the log, those that are this process's own."""
@@ -56,7 +53,7 @@ class Walk:
         """Every page from here to the head, each after it was handled; none if slices change."""
         follower = self._follower
         log = self._store.read(follower.query, after=self.position)
-        async with aclosing(_together(log)) as pages:
+        async with aclosing(_together(log, follower.at_once)) as pages:
             async for page in pages:
                 if await follower.apply(page, self.share):
                     self._saved_at = monotonic()
@@ -78,13 +75,13 @@ class Walk:
         return bool(self.share.marks) and self.share.position < self.position
 
 
-async def _together(pages: AsyncIterator[Page]) -> AsyncGenerator[Page]:
-    """Full pages, of which more will follow, are put together."""
+async def _together(pages: AsyncIterator[Page], at_once: int) -> AsyncGenerator[Page]:
+    """Full pages, of which more will follow, are put together, up to so many events."""
     events, scanned = list[Recorded](), 0
     async for page in pages:
         scanned = page.scanned
         events += page.events
-        if len(page.events) < PAGE_EVENTS or len(events) >= AT_ONCE:
+        if len(page.events) < PAGE_EVENTS or len(events) >= at_once:
             yield Page(events, scanned)
             events = []
     if events:

@@ -130,7 +130,7 @@ def test_ids_not_looked_up(change: Change, fresh: Fresh) -> None:
 
 
 def test_versions_counted_within_the_commit_only(change: Change, fresh: Fresh) -> None:
-    change("else whence.version_of(e.stream)\n", "else 0\n")
+    change("whence.version_of(e.stream) + e.nth", "e.nth")
     assert caught(Appending, fresh)
 
 

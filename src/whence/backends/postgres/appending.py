@@ -1,7 +1,7 @@
 """A group of commits as one call of the server's append functions, and its answer as outcomes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -26,7 +26,8 @@ select commit, last from whence.append_plain(
 _EACH = """
 select outcome, last, versions::text from whence.append_each(
     %b, %b::bigint[], %b::bool[], %b::text[], %t::jsonb[], %t::jsonb[], %b::bigint[], %b::int[],
-    %b::int[], %b::text[], %b::text[], %b::bytea[], %b::text[], %b::bytea[], %b::bigint[])
+    %b::int[], %b::int[], %b::text[], %b::text[], %b::bytea[], %b::text[], %b::bytea[],
+    %b::bigint[])
 """
 
 
@@ -136,9 +137,18 @@ def each_call(commits: Sequence[Commit], manner: Manner) -> Call:
             [None if commit.unless is None else _items(commit.unless) for commit in commits],
             [commit.after for commit in commits],
             list(accumulate(len(commit.events) for commit in commits)),
+            [nth for commit in commits for nth in _places(commit)],
             *_columns(commits),
         ),
     )
+
+
+def _places(commit: Commit) -> Iterator[int]:
+    """The place of each event among those of its stream; 0 without a stream."""
+    seen: dict[str, int] = {}
+    for event in commit.events:
+        seen[event.stream] = nth = seen.get(event.stream, 0) + 1
+        yield nth if event.stream else 0
 
 
 def plain_outcome(commit: Commit, last: int) -> Appended:

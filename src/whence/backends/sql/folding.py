@@ -47,6 +47,8 @@ class RowFollower(SqlFollower, Generic[R]):
     """One table of rows, and how far it has come."""
 
     query = bare(ALL)
+    at_once = 8 * PAGE_EVENTS
+    """Each row is written once for so many events, if there are as many."""
 
     def __init__(
         self, spec: ReadModelSpec[R], name: str, database: ReadDatabase, fold: Fold[R]

@@ -12,7 +12,7 @@ from whence.folds import NOTHING, Stuck
 from whence.parking import Parking, can_be_parked
 from whence.slices import Mark, Share
 from whence.status import Standing
-from whence.store import ALL, EventQuery, Page
+from whence.store import ALL, PAGE_EVENTS, EventQuery, Page
 from whence.subscribers import Halted, Overtaken, Superseded
 
 SAVE = 0.1
@@ -34,6 +34,7 @@ class SqlFollower(ABC):
 
     query: EventQuery = ALL
     """All of it: an event that the application does not know must be seen to be reported."""
+    at_once = PAGE_EVENTS
     patience = SAVE
 
     def __init__(

@@ -254,7 +254,9 @@ create function whence.append_each(
     unless         jsonb[],   -- items, or null
     after          bigint[],
     last_event     integer[], -- the number of its last event
-    event_ordinal  integer[], -- one entry for each event, in order
+    event_nth      integer[], -- one entry for each event, in order: its place among those of its
+                              -- commit that go to the same stream; 0 without a stream
+    event_ordinal  integer[],
     event_stream   text[],
     event_type     text[],
     event_data     bytea[],
@@ -304,11 +306,8 @@ begin
         end if;
         -- Versions before positions: who comes later in its stream comes later in the log.
         numbers := array(
-            select case when e.stream = '' then 0
-                        else whence.version_of(e.stream)
-                             + row_number() over (partition by e.stream order by e.number) end
-            from unnest(event_stream[first:final]) with ordinality as e (stream, number)
-            order by e.number);
+            select case when e.nth = 0 then 0 else whence.version_of(e.stream) + e.nth end
+            from unnest(event_stream[first:final], event_nth[first:final]) as e (stream, nth));
         positions := array(select nextval('whence.positions') from generate_series(first, final));
         insert into whence.events
         select e.position, e.stream, e.version, e.type, e.data, e.tags::text[], e.metadata,

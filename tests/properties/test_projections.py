@@ -1,0 +1,202 @@
+"""Whatever happens, what was folded step by step equals what is folded afresh.
+
+Events come in random order and in pages of random sizes, while writes fail before, in and after
+their transactions, applications end and start again, code changes, and tables are rebuilt, rolled
+back, paused and dropped.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import aclosing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection
+
+from whence import subscriptions
+from whence.app import App
+from whence.backends.memory import MemoryStore
+from whence.backends.sql import building
+from whence.backends.sql.database import ReadDatabase
+from whence.envelope import NewEvent
+from whence.errors import NotFound, StoreError, WhenceError
+from whence.store import EventQuery, Page
+from whence.testing.postgres import PostgresServer
+
+from ..readside import counters as kit
+
+Result = TypeVar("Result")
+Fault = str | None
+Words = list[tuple[str, Any]]
+
+KEYS = st.sampled_from(["A", "B", "C", "D"])
+EVENTS = st.one_of(
+    st.builds(kit.counted, KEYS, st.integers(0, 20)),
+    st.builds(kit.closed, KEYS),
+    st.lists(KEYS, max_size=3).map(lambda keys: kit.shared(*keys, by=3)),
+)
+WORDS = st.one_of(
+    st.tuples(st.just("append"), st.lists(EVENTS, min_size=1, max_size=12)),
+    st.tuples(
+        st.sampled_from(["restart", "rebuild", "roll back", "clean", "pause", "resume", "drop"]),
+        st.none(),
+    ),
+    st.tuples(st.just("code"), st.sampled_from([kit.Total, kit.Shrunk])),
+    st.tuples(st.just("wait"), st.none()),
+)
+FAULTS = st.lists(st.sampled_from([None, None, None, "before", "inside", "after"]), max_size=40)
+
+
+class SmallPages(MemoryStore):
+    """Reads a few events at a time."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+
+    async def read(
+        self,
+        query: EventQuery,
+        *,
+        after: int = 0,
+        backwards: bool = False,
+        limit: int | None = None,
+    ) -> AsyncIterator[Page]:
+        pages = super().read(query, after=after, backwards=backwards, limit=limit)
+        async with aclosing(cast(AsyncGenerator[Page], pages)):
+            async for page in pages:
+                events = list(page.events)
+                while len(events) > self._size:
+                    some, events = events[: self._size], events[self._size :]
+                    yield Page(some, some[-1].position)
+                yield Page(events, page.scanned)
+
+
+@contextmanager
+def failing_writes(faults: list[Fault]) -> Generator[None]:
+    """Let writes fail, one after the other, as they are listed."""
+    left, write = iter(faults), ReadDatabase.write
+
+    async def failing(database: ReadDatabase, task: Callable[[Connection], Result]) -> Result:
+        fault = next(left, None)
+
+        def broken(connection: Connection) -> Result:
+            result = task(connection)
+            if fault == "inside":
+                raise StoreError("the connection was lost")
+            return result
+
+        if fault == "before":
+            raise StoreError("there is no connection")
+        result = await write(database, broken)
+        if fault == "after":
+            raise StoreError("the answer was lost")
+        return result
+
+    with (
+        patch.object(ReadDatabase, "write", failing),
+        patch.object(subscriptions, "_PAUSES", (0.001,)),
+        patch.object(building, "_CHANGED", 2),
+    ):
+        yield
+
+
+class Life:
+    """An application that starts and ends, on one log and one read database."""
+
+    def __init__(self, read_url: str, pages: int) -> None:
+        self._store, self._read = SmallPages(pages), read_url
+        self._model: Any = kit.Total
+        self._open: App | None = None
+
+    async def app(self) -> App:
+        if self._open is None:
+            app = kit.counters(self._read, self._model, store=self._store)
+            while self._open is None:
+                try:
+                    self._open = await app.__aenter__()
+                except StoreError:
+                    continue
+        return self._open
+
+    async def end(self) -> None:
+        app, self._open = self._open, None
+        if app is not None:
+            await app.__aexit__(None, None, None)
+
+    async def do(self, word: str, what: Any) -> None:
+        app = await self.app()
+        match word:
+            case "append":
+                await kit.append(app, *cast("list[NewEvent]", what))
+            case "restart":
+                await self.end()
+            case "code":
+                await self.end()
+                self._model = what
+            case "wait":
+                await asyncio.sleep(0.01)
+            case "rebuild":
+                await app.projections.rebuild("total")
+            case "roll back":
+                await app.projections.rollback("total")
+            case "clean":
+                await app.projections.clean("total")
+            case "pause":
+                await app.projections.pause("total")
+            case "resume":
+                await app.projections.resume("total")
+            case _:
+                await app.projections.retire("total", drop=True)
+
+    async def check(self) -> None:
+        """What is there in the end is what a fresh fold makes."""
+        app = await self.app()
+        await app.projections.resume("total")
+        await kit.caught_up(app)
+        assert await kit.rows(app) == await kit.fresh(app, of=self._model)
+
+
+async def live(read_url: str, words: Words, faults: list[Fault], pages: int) -> None:
+    life = Life(read_url, pages)
+    with failing_writes(faults):
+        for word, what in words:
+            try:
+                await life.do(word, what)
+            except (StoreError, NotFound, WhenceError):
+                continue  # it could not be done, and nothing was
+    with patch.object(subscriptions, "_PAUSES", (0.001,)):
+        await life.check()
+    await life.end()
+
+
+@given(st.lists(WORDS, max_size=12), FAULTS, st.integers(1, 5))
+def test_step_by_step_equals_afresh(words: Words, faults: list[Fault], pages: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(live(f"sqlite:///{Path(folder)}/read.db", words, faults, pages))
+
+
+@pytest.fixture
+def fresh_urls(postgres: PostgresServer) -> Iterator[Callable[[], str]]:
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(postgres.create_database())
+        return made[-1]
+
+    yield make
+    for url in made:
+        postgres.drop_database(url)
+
+
+@given(words=st.lists(WORDS, max_size=12), faults=FAULTS, pages=st.integers(1, 5))
+@settings(max_examples=8)
+def test_step_by_step_equals_afresh_on_postgresql(
+    fresh_urls: Callable[[], str], words: Words, faults: list[Fault], pages: int
+) -> None:
+    asyncio.run(live(fresh_urls(), words, faults, pages))
