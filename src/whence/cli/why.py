@@ -50,14 +50,17 @@ async def why(
 
 
 def _show(reasons: Sequence[Reason], output: Output) -> None:
-    columns = ("position", "time", "event", "of", "by", "what", "before", "after")
+    columns = ("position", "time", "event", "of", "command", "by", "what", "before", "after")
     output.table(columns, (line for reason in reasons for line in _lines(reason)))
 
 
 def _lines(reason: Reason) -> Iterator[tuple[Any, ...]]:
     """A line for each column that it changed; the event is named once."""
     where = f"{reason.stream} v{reason.version}" if reason.stream else ""
-    told: tuple[Any, ...] = (reason.position, moment(reason.time), reason.type, where, reason.by)
+    told: tuple[Any, ...] = (
+        *(reason.position, moment(reason.time), reason.type),
+        *(where, reason.command, reason.by),
+    )
     for change in reason.changes:
         yield (*told, change.path, to_builtins(change.before), to_builtins(change.after))
         told = ("",) * len(told)
