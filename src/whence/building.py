@@ -25,6 +25,8 @@ class Builder:
     def __init__(self, store: EventStore, ownership: Ownership) -> None:
         self._store, self._ownership = store, ownership
         self._busy = 0
+        self._turn = asyncio.Lock()
+        self._listening: list[Progress] = []
 
     @property
     def busy(self) -> bool:
@@ -32,19 +34,21 @@ class Builder:
         return self._busy > 0
 
     async def finish(self, build: Build, progress: Progress | None = None) -> None:
-        """Bring ``build`` to the head and switch; others may be at the same.
+        """Bring ``build`` to the head and switch; other processes may be at the same.
 
+        In this process one does it, and the others wait for the outcome: slices are a process's.
         Returns also if there is no such build any more. Raises what stops it.
         """
-        walk = Walk(build, self._store, self._ownership)
+        listening = [] if progress is None else [progress]
+        self._listening += listening
         self._busy += 1
         try:
-            with suppress(Finished):
-                while not await self._round(build, walk, progress):
-                    pass
+            async with self._turn:
+                await self._finish(build)
         finally:
             self._busy -= 1
-            await walk.end()
+            for one in listening:
+                self._listening.remove(one)
 
     async def help(self, build: Build) -> None:
         """Take part in a build that somebody else has begun, as soon as that is of use.
@@ -59,12 +63,21 @@ class Builder:
         finally:
             self._busy -= 1
 
-    async def _round(self, build: Build, walk: Walk, progress: Progress | None) -> bool:
+    async def _finish(self, build: Build) -> None:
+        walk = Walk(build, self._store, self._ownership)
+        try:
+            with suppress(Finished):
+                while not await self._round(build, walk):
+                    pass
+        finally:
+            await walk.end()
+
+    async def _round(self, build: Build, walk: Walk) -> bool:
         """Go to the head once. Whether that was all."""
         with suppress(Overtaken):
             await walk.begin()
             async for _ in walk.pages():
-                await self._tell(walk.position, progress)
+                await self._tell(walk.position)
             await walk.save()
             if await build.switch():
                 return True
@@ -73,12 +86,14 @@ class Builder:
         else:
             await walk.changed(_LOOK)
             marks = await build.marks()
-            await self._tell(min(mark.position for mark in marks.values()), progress)
+            await self._tell(min(mark.position for mark in marks.values()))
         return False
 
-    async def _tell(self, position: int, progress: Progress | None) -> None:
-        if progress is not None:
-            progress(position, max(position, await self._store.head()))
+    async def _tell(self, position: int) -> None:
+        if self._listening:
+            head = max(position, await self._store.head())
+            for progress in self._listening:
+                progress(position, head)
 
     async def _left_alone(self, build: Build) -> bool:
         """Whether it does not move for so long that nobody can be at it."""

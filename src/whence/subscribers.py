@@ -84,6 +84,11 @@ class Build(Follower, Protocol):
         """It empties what is there: those who follow the log fill it again."""
         ...
 
+    @property
+    def generation(self) -> int:
+        """Which one it makes; 0 in place. When that is there, it is finished, by whomever."""
+        ...
+
     async def switch(self) -> bool:
         """Put the new in the place of the old. False: not yet; catch up and try again.
 

@@ -120,10 +120,9 @@ class Subscription:
         if build.in_place and self._task is not None:
             await self._refilled(build, progress)
         else:
-            before = await self.subscriber.standing()
             await self._builder.finish(build, progress)
-            after = await self.subscriber.standing()
-            if not build.in_place and before and after and before.generation == after.generation:
+            standing = await self.subscriber.standing()
+            if standing is None or standing.generation < build.generation:
                 raise WhenceError(f"the rebuild of {self.name} was cancelled")
 
     def wake(self) -> None:

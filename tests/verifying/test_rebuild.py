@@ -2,9 +2,15 @@
 
 import asyncio
 
-from whence import App
+import pytest
 
-from .accounts import Balance, Deposit, Open
+from whence import App
+from whence.backends.sql.building import NextTable
+from whence.building import Builder
+from whence.subscribers import Build, Finished
+from whence.walking import Walk
+
+from .accounts import Balance, Deposit, Open, fill
 
 
 async def test_a_rebuild_while_everything_goes_on(accounts: App) -> None:
@@ -47,3 +53,60 @@ async def test_a_rebuild_can_be_taken_back(accounts: App) -> None:
     head = await accounts.running.store.head()
     assert await accounts.read(Balance).after(head, 30).count() == 18
     assert (await accounts.verify(Balance)).in_sync
+
+
+async def led(app: App, build: Build) -> Walk:
+    """Lead a build to the head, as one of several processes; it is not switched."""
+    walk = Walk(build, app.running.store, app.running.database.ownership)
+    while not walk.share.whole:
+        await walk.begin()
+        await walk.changed(0.01)
+    async for _ in walk.pages():
+        pass
+    return walk
+
+
+async def test_who_is_late_leaves_a_rebuild_that_others_have_finished(closed: App) -> None:
+    """It has to look for a row when the table is not there any more."""
+    async with closed.using(projecting=False) as accounts:
+        await fill(accounts)
+        subscriber = accounts.running.subscription(Balance).subscriber
+        late = await subscriber.rebuild(0)
+        walk = await led(accounts, late)
+        await walk.save()
+        await accounts.send(Deposit("A1", 5))
+        walk = await led(accounts, late)
+        quick = await subscriber.building()
+        assert quick is not None
+        receipt = await accounts.send(Deposit("A2", 5))
+        await (await led(accounts, quick)).save()
+        assert await quick.switch()
+        store = accounts.running.store
+        pages = [page async for page in store.read(late.query, after=receipt.position - 1)]
+        with pytest.raises(Finished):
+            await late.apply(pages[0], walk.share)
+
+
+async def test_one_of_two_who_are_at_the_same_rebuild_is_given_up(
+    closed: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slices are a process's own: they do not go away with one of its tasks."""
+    tried = asyncio.Event()
+
+    async def not_yet(_: object) -> bool:
+        tried.set()
+        return False
+
+    async with closed.using(projecting=False) as accounts:
+        await fill(accounts)
+        subscriber = accounts.running.subscription(Balance).subscriber
+        build = await subscriber.rebuild(0)
+        builder = Builder(accounts.running.store, accounts.running.database.ownership)
+        with monkeypatch.context() as patched:
+            patched.setattr(NextTable, "switch", not_yet)
+            first, second = (asyncio.create_task(builder.finish(build)) for _ in range(2))
+            await tried.wait()
+        first.cancel()
+        async with asyncio.timeout(20):
+            await second
+        assert (await accounts.verify(Balance)).in_sync

@@ -12,7 +12,7 @@ from whence.backends.sql.folding import Hand, RowFollower, keys_of
 from whence.backends.sql.generations import Generations
 from whence.backends.sql.registry import Record
 from whence.envelope import Recorded
-from whence.errors import StoreBusy
+from whence.errors import StoreBusy, StoreError
 from whence.folds import Fold, Step, Stuck
 from whence.parking import Parking, ParkingFold, can_be_parked
 from whence.readmodels import ReadModel, ReadModelSpec
@@ -51,8 +51,11 @@ class NextTable(RowFollower[R]):
         database: ReadDatabase,
         fold: Fold[R],
         generations: Generations,
+        generation: int,
     ) -> None:
         super().__init__(spec, generations.next, database, fold)
+        self.generation = generation
+        """See `Build.generation`."""
         self._generations = generations
         self._memory: _Memory[R] | None = None
         self._careful = False
@@ -119,7 +122,18 @@ class NextTable(RowFollower[R]):
 
     async def _load(self, memory: _Memory[R], steps: Sequence[Step]) -> None:
         missing = [key for key in keys_of(steps) if key not in memory.hand.rows]
-        memory.hand.add(missing, await self.database.read(lambda c: self.rows.load(c, missing)))
+        try:
+            found = await self.database.read(lambda c: self.rows.load(c, missing))
+        except StoreError:
+            await self._check_still_there(memory.hand.share)
+            raise
+        memory.hand.add(missing, found)
+
+    async def _check_still_there(self, share: Share) -> None:
+        """Raise what `marks` raises if somebody else has switched or dropped the table."""
+        marks = await self.marks()
+        if any(marks.get(number) != mark for number, mark in share.marks.items()):
+            raise Overtaken(self.name)
 
     def _flush(self, connection: Connection, share: Share, position: int) -> None:
         self._moved(connection, share, position)

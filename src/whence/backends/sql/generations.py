@@ -27,8 +27,8 @@ class Generations:
         self.previous = previous_of(spec.name)
         self._spec, self._database = spec, database
 
-    def start(self, connection: Connection) -> bool:
-        """Make sure that there is a table; say whether the next one must be built first."""
+    def start(self, connection: Connection) -> Record | None:
+        """Make sure that there is a table. The next one is returned if it must be built first."""
         registry, shape = self._database.registry, self._spec.shape
         self._heal(connection)
         live, next = registry.load(connection, self.live), registry.load(connection, self.next)
@@ -37,23 +37,23 @@ class Generations:
             for name in (self.next, self.previous):
                 self.drop(connection, name)
             self._create(connection, self.live, live)
-            return False
+            return None
         if live.shape == shape:
-            return False
+            return None
         previous = registry.load(connection, self.previous)
         if previous is not None and previous.shape == shape:
             self.roll_back(connection)  # the code went back, and so does what it had made
-            return False
+            return None
         if next is None or next.shape != shape:
-            self._create(connection, self.next, live)
-        return True
+            next = self._create(connection, self.next, live)
+        return next
 
-    def begin(self, connection: Connection) -> None:
+    def begin(self, connection: Connection) -> Record:
         """Make the next table, empty."""
         live = self._database.registry.load(connection, self.live)
         if live is None:
             live = self._create(connection, self.live, None)
-        self._create(connection, self.next, live)
+        return self._create(connection, self.next, live)
 
     def switch(self, connection: Connection) -> bool:
         """Put the next table in the place of the live one. False: it has not caught up.

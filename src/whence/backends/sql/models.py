@@ -13,6 +13,7 @@ from whence.backends.sql.folding import RowFollower
 from whence.backends.sql.generations import Generations
 from whence.backends.sql.letters import SqlLetters
 from whence.backends.sql.reader import RowReader
+from whence.backends.sql.registry import Record
 from whence.codec import Codec
 from whence.errors import Retired
 from whence.folds import Fold
@@ -80,33 +81,35 @@ class SqlReadModel(RowFollower[R]):
 
     def letters(self, store: EventStore) -> Letters:
         """See `Subscriber.letters`."""
-        return SqlLetters(self, self._next(), store)
+        return SqlLetters(self, self._next(0), store)
 
     async def start(self) -> Build | None:
         """See `Subscriber.start`."""
-        return self._next() if await self.database.define(self._prepare) else None
+        next = await self.database.define(self._prepare)
+        return None if next is None else self._next(next.generation)
 
     async def rebuild(self, head: int) -> Build:
         """See `Subscriber.rebuild`."""
-        await self.database.define(self._begin)
-        return self._next()
+        return self._next((await self.database.define(self._begin)).generation)
 
     async def building(self) -> Build | None:
         """See `Subscriber.building`."""
         registry, name = self.database.registry, self._generations.next
         found = await self.database.read(lambda c: registry.load(c, name))
-        return self._next() if found is not None and found.shape == self.shape else None
+        if found is None or found.shape != self.shape:
+            return None
+        return self._next(found.generation)
 
-    def _next(self) -> NextTable[R]:
-        return NextTable(self.spec, self.database, self.fold, self._generations)
+    def _next(self, generation: int) -> NextTable[R]:
+        return NextTable(self.spec, self.database, self.fold, self._generations, generation)
 
-    def _prepare(self, connection: Connection) -> bool:
+    def _prepare(self, connection: Connection) -> Record | None:
         self._check_wanted(connection)
         return self._generations.start(connection)
 
-    def _begin(self, connection: Connection) -> None:
+    def _begin(self, connection: Connection) -> Record:
         self._check_wanted(connection)
-        self._generations.begin(connection)
+        return self._generations.begin(connection)
 
     def _check_wanted(self, connection: Connection) -> None:
         live = self.database.registry.load(connection, self.name)

@@ -28,6 +28,8 @@ class SqlProjection(SqlFollower):
 
     in_place = True
     """See `Build.in_place`: its handlers name their tables, so there is no place beside."""
+    generation = 0
+    """See `Build.generation`."""
 
     def __init__(self, spec: ProjectionSpec, database: ReadDatabase, codec: Codec) -> None:
         self.tables: list[Table] = sort_tables(spec.tables)

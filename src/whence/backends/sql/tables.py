@@ -1,10 +1,12 @@
 """The table of a read model, and its rows on their way to it and back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import BigInteger, Column, Connection, Dialect, Index, MetaData, Table
+from sqlalchemy.exc import DBAPIError
 
 from whence.backends.sql.bulk import Names, statements
 from whence.backends.sql.columns import folded, from_database, search_type, sql_type
@@ -69,12 +71,10 @@ class RowTable(Generic[R]):
     def load(self, connection: Connection, keys: Sequence[Any]) -> dict[Any, R | None]:
         """The rows that there are of ``keys``."""
         to = self._key_to_db
-        cursor = connection.connection.cursor()
         values = keys if to is None else [to(key) for key in keys]
-        found = map(self.row, self._statements.load(cursor, values))
-        rows: dict[Any, R | None] = {self._get_key(row): row for row in found}
-        cursor.close()
-        return rows
+        with _cursor(connection) as cursor:
+            found = self._statements.load(cursor, values)
+        return {self._get_key(row): row for row in map(self.row, found)}
 
     def row(self, values: tuple[Any, ...]) -> R:
         """The row that the database holds as ``values``, not yet converted."""
@@ -104,11 +104,10 @@ class RowTable(Generic[R]):
                 (old if key in existed else new).append((*self._values(row), position, value))
             elif key in existed:
                 gone.append(value)
-        cursor = connection.connection.cursor()
-        if gone:
-            self._statements.delete(cursor, gone)
-        self._statements.store(cursor, new, old)
-        cursor.close()
+        with _cursor(connection) as cursor:
+            if gone:
+                self._statements.delete(cursor, gone)
+            self._statements.store(cursor, new, old)
 
     def _values(self, row: R) -> tuple[Any, ...]:
         values = self._get(row)
@@ -125,3 +124,20 @@ class RowTable(Generic[R]):
 
 def _version_only(row: ReadModel) -> tuple[int]:
     return (row.version,)
+
+
+@contextmanager
+def _cursor(connection: Connection) -> Generator[Any]:
+    """A cursor of the driver itself, whose errors are those of SQLAlchemy all the same."""
+    dialect, cursor = connection.dialect, connection.connection.cursor()
+    base = dialect.loaded_dbapi.Error
+    try:
+        yield cursor
+    except base as error:
+        lost = dialect.is_disconnect(error, connection.connection, cursor)
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            None, None, error, base, connection_invalidated=lost, dialect=dialect
+        ) from error
+    cursor.close()
