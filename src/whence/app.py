@@ -1,6 +1,7 @@
 """`App`: everything of one application put together, and the verbs to use it.
 
-An `App` is a declaration; what it needs while it is open is a `Running`.
+An `App` is a declaration; what it needs while it is open is a `Running`, which is imported when
+it is opened: a module that only declares is imported sooner.
 """
 
 import sys
@@ -8,18 +9,20 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from importlib import import_module
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from whence.bus import Authorize, Step
 from whence.clock import Clock, SystemClock
 from whence.config import Setting, settings
 from whence.decisions import Decides, Decision
 from whence.errors import WhenceError, WiringError
-from whence.running import Places, Running
 from whence.store import EventStore
 from whence.sync import SyncApp
 from whence.verbs import Verbs
 from whence.wiring import Part, Wiring
+
+if TYPE_CHECKING:
+    from whence.running import Running
 
 D = TypeVar("D", bound=Decides)
 Q = TypeVar("Q", bound=Callable[..., Any])
@@ -148,6 +151,8 @@ class App(Verbs):
 
     async def __aenter__(self) -> Self:
         """Open the store and start delivering."""
+        from whence.running import Places, Running
+
         if self._running is not None:
             raise WhenceError(f"{self.name} is open already")
         chosen = self.settings()

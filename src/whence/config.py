@@ -5,7 +5,6 @@ What the code says wins over the environment (``WHENCE_STORE``), that over ``whe
 """
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +63,8 @@ def _sources(environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str, Ma
 
 
 def _toml(path: Path) -> dict[str, Any]:
+    import tomllib  # many applications have no such file
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -11,7 +11,6 @@ from threading import Thread, current_thread
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from whence.aggregate import Aggregate
-from whence.blocking import SyncOperations
 from whence.bus import Receipt, Sending
 from whence.decider import Decider
 from whence.errors import WhenceError
@@ -20,10 +19,12 @@ from whence.queries import Rows, RowsPage
 from whence.readmodels import ReadModel
 from whence.temporal import Positioned, Progress, RowChange, When
 from whence.verbs import Verbs
-from whence.why import Reason
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select, Table
+
+    from whence.blocking import SyncOperations
+    from whence.why import Reason
 
 A = TypeVar("A", bound=Aggregate)
 R = TypeVar("R", bound=ReadModel)
@@ -94,8 +95,10 @@ class SyncApp:
         return self.run(self._app.ask(query))
 
     @property
-    def projections(self) -> SyncOperations:
+    def projections(self) -> "SyncOperations":
         """See `App.projections`."""
+        from whence.blocking import SyncOperations
+
         return SyncOperations(self.run, self._app.projections)
 
     def read(self, model: type[R]) -> "SyncRows[R]":
@@ -109,7 +112,7 @@ class SyncApp:
         column: str | None = None,
         *,
         limit: int | None = None,
-    ) -> list[Reason]:
+    ) -> "list[Reason]":
         """See `App.why`."""
         return self.run(self._app.why(model, key, column, limit=limit))
 

@@ -5,21 +5,21 @@ from random import getrandbits
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 from whence.aggregate import Aggregate
-from whence.building import Progress
 from whence.bus import Context, Receipt, Sending, check_sending
 from whence.decider import Decider
 from whence.envelope import new_id
 from whence.errors import WhenceError
 from whence.history import History
-from whence.operations import Operations
 from whence.queries import Rows
 from whence.readmodels import ReadModel
-from whence.running import Running
-from whence.why import Reason
 from whence.wiring import Wiring
 
 if TYPE_CHECKING:
+    from whence.building import Progress
+    from whence.operations import Operations
+    from whence.running import Running
     from whence.verifying import Verified
+    from whence.why import Reason
 
 A = TypeVar("A", bound=Aggregate)
 R = TypeVar("R", bound=ReadModel)
@@ -31,10 +31,10 @@ class Verbs:
 
     name: str
     wiring: Wiring
-    _running: Running | None
+    _running: "Running | None"
 
     @property
-    def running(self) -> Running:
+    def running(self) -> "Running":
         """What the application needs while it is open. Raises `WhenceError` if it is not."""
         if self._running is None:
             raise WhenceError(
@@ -81,7 +81,7 @@ class Verbs:
         column: str | None = None,
         *,
         limit: int | None = None,
-    ) -> list[Reason]:
+    ) -> "list[Reason]":
         """Why a row is as it is: the events that changed it, or one column of it, newest first.
 
         Each with what it changed, who caused it and when; at most the latest ``limit``. It is
@@ -97,7 +97,7 @@ class Verbs:
         keys: Collection[object] | None = None,
         repair: bool = False,
         seed: int | None = None,
-        progress: Progress | None = None,
+        progress: "Progress | None" = None,
     ) -> "Verified[R]":
         """Compare the rows of a read model with the log, folded afresh.
 
@@ -112,11 +112,13 @@ class Verbs:
         return await verification.run(sample, salt=seed, repair=repair, progress=progress)
 
     @property
-    def projections(self) -> Operations:
+    def projections(self) -> "Operations":
         """What people can do with read models and projections: look, pause, rebuild, retire."""
+        from whence.operations import Operations
+
         return Operations(self.running.subscriptions, self.running.store)
 
-    async def rebuild(self, model: type[ReadModel], progress: Progress | None = None) -> None:
+    async def rebuild(self, model: type[ReadModel], progress: "Progress | None" = None) -> None:
         """Fold a read model anew from the first event on, beside what is there; then switch.
 
         Queries go on answering from the old rows meanwhile. ``progress`` is told after each page
