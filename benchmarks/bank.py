@@ -26,7 +26,7 @@ from whence import (
 )
 from whence.backends.sqlite import SqliteStore
 from whence.envelope import NewEvent, new_id
-from whence.store import Commit
+from whence.store import Commit, EventStore
 
 T = TypeVar("T")
 
@@ -127,9 +127,9 @@ def deposit(
     return id, number % 97 + 1, "EUR", f"2026-11-23/{number:08}", NOTE
 
 
-def deposits(count: int, of: int, start: int = 0, apart: int = 1) -> list[Deposit]:
+def deposits(count: int, of: int, start: int = 0, apart: int = 1, first: int = 0) -> list[Deposit]:
     """Commands for ``count`` deposits."""
-    return [Deposit(*deposit(number, of, apart)) for number in range(start, start + count)]
+    return [Deposit(*deposit(number, of, apart, first)) for number in range(start, start + count)]
 
 
 Stored = tuple[str, int, str, bytes]
@@ -162,20 +162,25 @@ def deposited(
 
 
 def fill(path: Path, events: int, accounts: int) -> None:
-    """Put a log of so many events into the store at ``path``, a thousand at a time."""
+    """Put a log of so many events into the store at ``path``."""
 
     async def append() -> None:
-        log = history(events, accounts)
         async with SqliteStore(path) as store:
-            while some := list(islice(log, 1_000)):
-                await store.append(
-                    [
-                        Commit(new_id(), [NewEvent(type, data, stream, (), METADATA, MICROS)])
-                        for stream, _, type, data in some
-                    ]
-                )
+            await fill_store(store, events, accounts)
 
     asyncio.run(append())
+
+
+async def fill_store(store: EventStore, events: int, accounts: int) -> None:
+    """Put a log of so many events into ``store``, a thousand at a time, each a commit."""
+    log = history(events, accounts)
+    while some := list(islice(log, 1_000)):
+        await store.append(
+            [
+                Commit(new_id(), [NewEvent(type, data, stream, (), METADATA, MICROS)])
+                for stream, _, type, data in some
+            ]
+        )
 
 
 def log(work: Work, events: int, accounts: int) -> Path:
@@ -232,7 +237,13 @@ async def send_all(app: App, commands: Sequence[object], at_once: int) -> None:
 @contextmanager
 def running(work: Work, make: Callable[[str], App]) -> Generator[Running]:
     """An open application in the folder of ``work``; ``make`` gets the URL of its store."""
-    app = make(f"sqlite:///{work.folder}/bank.db")
+    with entered(make(f"sqlite:///{work.folder}/bank.db")) as app:
+        yield app
+
+
+@contextmanager
+def entered(app: App) -> Generator[Running]:
+    """``app``, open."""
     with asyncio.Runner() as runner:
         runner.run(app.__aenter__())
         try:

@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Literal
+
+from whence.testing.postgres import PostgresServer
 
 WHENCE, FLOOR, PEER = "whence", "floor", "peer"
 """The sides that most figures have. Others are variants of whence, reported without a goal."""
@@ -36,6 +38,8 @@ class Work:
     shared: Path
     """What takes long to make is made once, here, for all figures of a run."""
     quick: bool = False
+    server: PostgresServer | None = None
+    """For the figures of PostgreSQL."""
 
     def of(self, number: int, quick: int) -> int:
         """``number``, or ``quick`` if it only matters that everything still works."""
@@ -89,6 +93,28 @@ class Surplus:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """Whence shall have at most so much, whatever others have."""
+
+    most: float
+    against: str = WHENCE
+
+    def compare(self, one: float, other: float, better: Better) -> float:
+        """How much is it?"""
+        return one
+
+    def met(self, compared: float) -> bool:
+        """Whether that is little enough."""
+        return compared <= self.most
+
+    def __str__(self) -> str:
+        return f"at most {self.most:g}"
+
+
+Comparison = Goal | Surplus | Limit
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """One question: what is measured, on which sides, and what shall come out."""
 
@@ -96,7 +122,7 @@ class Figure:
     title: str
     unit: str
     sides: Mapping[str, Side]
-    goals: tuple[Goal | Surplus, ...]
+    goals: tuple[Comparison, ...]
     better: Better = "more"
     rounds: int = 7
 
@@ -119,7 +145,7 @@ class Result:
         found = [s.cpu for s in self.samples.get(side, ()) if s.cpu is not None]
         return median(found) if found else None
 
-    def compared(self, goal: Goal | Surplus, side: str = WHENCE) -> list[float]:
+    def compared(self, goal: Comparison, side: str = WHENCE) -> list[float]:
         """How ``side`` compares in each round with what the goal names, the smallest first."""
         pairs = zip(self.samples.get(side, ()), self.samples.get(goal.against, ()), strict=False)
         better = self.figure.better
@@ -169,7 +195,7 @@ class Stopwatch:
 def _own_folder(work: Work, name: str) -> Work:
     folder = work.folder / name.replace(" ", "-").replace(",", "")
     folder.mkdir()
-    return Work(folder, work.shared, work.quick)
+    return replace(work, folder=folder)
 
 
 def _rotated(names: list[str], by: int) -> Iterator[str]:

@@ -6,18 +6,28 @@ import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-LIBRARIES = ("msgspec", "SQLAlchemy", "eventsourcing")
+import psycopg
+
+from whence.testing.postgres import PostgresServer
+
+LIBRARIES = ("msgspec", "SQLAlchemy", "psycopg", "eventsourcing")
 
 
-def about(folder: Path) -> dict[str, str]:
-    """The facts, for databases in ``folder``."""
+def about(folder: Path, server: PostgresServer | None = None) -> dict[str, str]:
+    """The facts, for databases in ``folder``, or on ``server``."""
     return {
         "machine": f"{os.cpu_count()} x {_processor()}, {_memory()} of memory",
         "disk": f"{_file_system(folder)} ({platform.system()} {platform.release()})",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "sqlite": sqlite3.sqlite_version,
+        **({"sqlite": sqlite3.sqlite_version} if server is None else _postgres(server)),
         **{name.lower(): _version(name) for name in LIBRARIES},
     }
+
+
+def _postgres(server: PostgresServer) -> dict[str, str]:
+    with psycopg.connect(server.url()) as connection:
+        (version,) = connection.execute("show server_version").fetchall()[0]
+    return {"postgresql": version}
 
 
 def _processor() -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
-from benchmarks.harness import WHENCE, Goal, Result, Surplus
+from benchmarks.harness import WHENCE, Comparison, Limit, Result
 
 HEAD = ("figure", "side", "median", "processor", "compared", "goal", "")
 
@@ -63,16 +63,17 @@ def _value(result: Result, side: str) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
-def _compared(goal: Goal | Surplus, ratios: Sequence[float]) -> str:
+def _compared(goal: Comparison, ratios: Sequence[float]) -> str:
     """The median, and the spread of the rounds."""
-    return f"{median(ratios):.2f} of {goal.against} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+    of = "" if isinstance(goal, Limit) else f" of {goal.against}"
+    return f"{median(ratios):.2f}{of} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
 
 
-def _verdict(goal: Goal | Surplus, ratios: Sequence[float]) -> str:
+def _verdict(goal: Comparison, ratios: Sequence[float]) -> str:
     return "met" if goal.met(median(ratios)) else "missed"
 
 
-def _ratios(result: Result, side: str) -> Iterator[tuple[Goal | Surplus, list[float]]]:
+def _ratios(result: Result, side: str) -> Iterator[tuple[Comparison, list[float]]]:
     """How a side of whence's compares with each goal."""
     if side.startswith(WHENCE):
         for goal in result.figure.goals:
