@@ -62,6 +62,7 @@ class Leases:
         self._alarm: asyncio.TimerHandle | None = None
         self._trouble: str | None = None
         self._life: tuple[asyncio.Task[None], ThreadPoolExecutor] | None = None
+        self._ending = set[asyncio.Task[None]]()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._asked = set[asyncio.Future[list[Holder]]]()
 
@@ -185,17 +186,23 @@ class Leases:
         self._news.clear()
 
     async def _end(self) -> None:
-        """This worker ends: all that it owns is free at once."""
-        if self._life is None:
-            return
-        (task, thread), self._life = self._life, None
+        """This worker ends: all that it owns is free at once, even if nobody waits for that."""
+        if self._life is not None:
+            life, self._life = self._life, None
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._owned.clear()
+            ending = asyncio.create_task(self._finish(self._rounds, *life))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+        await asyncio.shield(asyncio.gather(*self._ending))
+
+    async def _finish(
+        self, rounds: Rounds, task: asyncio.Task[None], thread: ThreadPoolExecutor
+    ) -> None:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._owned.clear()
-        await self._last(thread, self._rounds.end)
+        await asyncio.wait([task])  # awaiting it would take a cancellation of ours for its own
+        await self._last(thread, rounds.end)
         thread.shutdown(wait=False)
 
     async def _last(self, thread: ThreadPoolExecutor, task: Callable[[], None]) -> None:
