@@ -8,9 +8,12 @@ The PostgreSQL is a private one, started when the first test asks for it.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -50,8 +53,26 @@ def postgres_url(postgres: PostgresServer, spare_databases: list[str]) -> Iterat
     """The URL of an empty database that nobody else uses."""
     url = spare_databases.pop() if spare_databases else postgres.create_database()
     yield url
+    connections = _left_open(url)
     postgres.empty_database(url)
+    assert not connections, "a test leaves connections open"
     spare_databases.append(url)
+
+
+def _left_open(url: str, patience: float = 5.0) -> list[tuple[Any, ...]]:
+    """Who is still connected to a database: its server takes a moment to see who has gone."""
+    others = """
+        select pid, application_name, state, query from pg_stat_activity
+        where datname = current_database() and backend_type = 'client backend'
+          and pid <> pg_backend_pid()
+    """
+    end = time.monotonic() + patience
+    with psycopg.connect(url, autocommit=True) as connection:
+        while found := connection.execute(others).fetchall():
+            if time.monotonic() > end:
+                break
+            time.sleep(0.02)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,9 @@ The rows that come out are compared with a fresh fold of the log in memory, whic
 tables, checkpoints, slices and rebuilds.
 """
 
+import asyncio
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -124,6 +125,15 @@ def subscription(app: App, name: str = "total") -> Subscription:
 
 async def caught_up(app: App, name: str = "total") -> None:
     await subscription(app, name).reached(await app.running.store.head(), 30)
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until ``condition`` holds."""
+    for _ in range(1_500):
+        if await condition():
+            return
+        await asyncio.sleep(0.02)
+    raise TimeoutError
 
 
 async def status(app: App, name: str = "total") -> Status:

@@ -1,13 +1,11 @@
 """Several processes lead the same projections: the work is shared, and each event counts once."""
 
-import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import inspect
@@ -31,6 +29,7 @@ from .counters import (
     status,
     subscription,
     sums,
+    until,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -88,15 +87,6 @@ async def test_the_work_of_a_projection_is_shared_as_well(read_url: str, store: 
                 event = json.loads(one.data)
                 right[event["counter_id"]] = right.get(event["counter_id"], 0) + event["by"]
         assert {row[0]: row[1] for row in found} == right
-
-
-async def until(condition: Any) -> None:
-    """Wait until an async condition holds."""
-    for _ in range(1_500):
-        if await condition():
-            return
-        await asyncio.sleep(0.02)
-    raise TimeoutError
 
 
 async def test_slices_are_shared_and_taken_over(postgres_url: str, store: str) -> None:
