@@ -14,6 +14,7 @@ To catch one is to catch those below it::
     ├── Unknown                a commit's outcome could not be learnt
     ├── Behind                 a read model has not yet seen what the reader asked for
     ├── HandlerFailed          a handler of the application raised on an event (``.position``)
+    ├── NotFolded              an inline read model cannot fold a new event: it was not stored
     ├── NotFound               there is no such row, stream or version
     │   └── Retired            a read model that is kept no more was asked
     ├── CodecError             what is stored and the classes of this program do not fit
@@ -155,6 +156,16 @@ class HandlerFailed(WhenceError):
             f" {type(error).__name__}: {error}"
         )
         self.position: int = recorded.position
+
+
+class NotFolded(WhenceError):
+    """An inline read model cannot fold an event that a command brings. Nothing was stored."""
+
+    def __init__(self, model: str, problem: BaseException) -> None:
+        super().__init__(
+            f"{problem}. {model} is inline: what it cannot fold is not stored, so nothing was"
+        )
+        self.model: str = model
 
 
 class NotFound(WhenceError):

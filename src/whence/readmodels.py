@@ -53,9 +53,9 @@ R = TypeVar("R", bound="ReadModel")
 SCALARS = (str, int, float, bool, bytes, datetime, date, Decimal, UUID)
 """What has a column type of its own. Everything else is kept as JSON text."""
 
-Kind = Literal["catch-up", "live"]
+Kind = Literal["catch-up", "live", "inline"]
 """``catch-up``: rows are kept in a table that follows the log. ``live``: there is no table, each
-question folds the log."""
+question folds the log. ``inline``: rows change in the transaction that stores the events."""
 
 _OWN = ("version", "whence_position")
 
@@ -143,13 +143,14 @@ class ReadModelSpec(Generic[R]):
     @cached_property
     def shape(self) -> str:
         """A hash of all that decides what is in the rows: if it differs, they are rebuilt."""
+        inline = "inline " if self.kind == "inline" else ""  # it has slices of its own
         if self.revision is not None:
-            return f"{self.layout}:revision {self.revision}"
+            return f"{self.layout}:{inline}revision {self.revision}"
         handlers = [(h.function, h.options.get("key")) for h in self.evolvers.values()]
         words = [describe(message).words for message in self.evolvers]
         parts = [*(part for pair in handlers for part in pair), *helpers(self.cls)]
         initial = self.cls.__struct_defaults__
-        return f"{self.layout}:{fingerprint(sorted(self.follows), words, initial, *parts)}"
+        return f"{self.layout}:{inline}{fingerprint(sorted(self.follows), words, initial, *parts)}"
 
     @cached_property
     def key_column(self) -> Column:
@@ -200,6 +201,11 @@ class ReadModelType(msgspec.StructMeta):
         cls = super().__new__(mcls, class_name, bases, body, kw_only=kw_only)
         if any("__notes__" in base.__dict__ for base in cls.__mro__):
             spec = _spec(cls, key, name or snake_case(class_name), kind)
+            if kind == "inline" and (database is not None or local):
+                raise WiringError(
+                    f"{place(cls)} is inline: its table is in the store's own database. Leave out"
+                    " database= and local=, or kind='inline'"
+                )
             cls.__model__ = replace(
                 spec, revision=revision, attempts=attempts, database=database, local=local
             )
@@ -211,9 +217,10 @@ class ReadModel(msgspec.Struct, metaclass=ReadModelType, kw_only=True):
 
     ``class Balance(ReadModel, key="account_id", name="balances")`` names the key, if it is not
     the first field, and the table, if it is not called like the class. ``kind="live"`` keeps no
-    table: each question folds the log. ``revision=3`` says by hand which fold this is, instead of
-    a hash of its code: another one is another fold, and all rows are made anew. ``attempts=5``
-    tries an event five times more that a handler fails on, before its row's key is parked.
+    table: each question folds the log; ``kind="inline"`` changes the rows in the transaction that
+    stores the events. ``revision=3`` says by hand which fold this is, instead of a hash of its
+    code: another one is another fold, and all rows are made anew. ``attempts=5`` tries an event
+    five times more that a handler fails on, before its row's key is parked.
     """
 
     __model__: ClassVar[ReadModelSpec[Any]]

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from whence.answers import Queries
-from whence.backends import backend, given
+from whence.backends import Backend, backend, given
 from whence.bus import (
     Authorization,
     Authorize,
@@ -53,11 +53,32 @@ class Places:
     """Where those are that each node keeps for itself, unless all of them are on one node."""
     elsewhere: Elsewhere
 
-    def of(self, spec: ReadModelSpec[Any], read: str) -> str:
+    def of(self, spec: ReadModelSpec[Any], read: str, backend: Backend) -> str:
         """The URL of the database of a read model, if ``read`` is where most of them are."""
+        if spec.kind == "inline":
+            return self._beside(spec, backend)
         if spec.local:
             return read if read.startswith("sqlite") else self.local
         return self.elsewhere(spec.database) or read
+
+    def _beside(self, spec: ReadModelSpec[Any], backend: Backend) -> str:
+        """The database of the store. Raises `WiringError` if read models shall be elsewhere."""
+        from whence.backends.sql.address import same, shown
+
+        store = shown(backend.url) or type(backend.store).__name__
+        beside = backend.beside
+        if beside is None:
+            raise WiringError(
+                f"{spec.where} is inline, but {store} keeps no tables together with the log. Use"
+                " a store in SQLite or PostgreSQL, or leave out kind='inline'"
+            )
+        if self.read is not None and not same(self.read, beside.url):
+            raise WiringError(
+                f"{spec.where} is inline: its rows change together with the log in {store}, but"
+                f" the read models are in {shown(self.read)}. Leave out the setting `read`, or"
+                " kind='inline'"
+            )
+        return beside.url
 
 
 Placed = tuple[Step, str | None, str | None]
@@ -158,6 +179,8 @@ class Running:
     def _open_read_side(self, wiring: Wiring, places: Places, clock: Clock) -> None:
         # SQLAlchemy is imported when it is needed, not by `import whence`.
         from whence.backends.sql import ReadDatabase, RowAudit, SqlProjection, SqlReadModel
+        from whence.backends.sql.inline import InlineReadModel
+        from whence.backends.sql.inlining import InlineModels
         from whence.backends.sql.scratch import Scratches
         from whence.backends.sql.tables import table_of
         from whence.verifying import Verification
@@ -176,7 +199,11 @@ class Running:
         self._models = dict[type[ReadModel], OpenModel[Any]]()
         self._verifications = dict[type[ReadModel], Verification[Any]]()
         specs = wiring.specs()
-        homes = {spec.name: database(places.of(spec, read_url)) for spec in specs}
+        homes = {spec.name: database(places.of(spec, read_url, self.backend)) for spec in specs}
+        inline = [Fold(spec, wiring.events) for spec in specs if spec.kind == "inline"]
+        beside = self.backend.beside
+        if inline and beside is not None:
+            beside.keep(InlineModels(inline, database(beside.url), beside.log))
         self.folding = Folding(
             self.store, wiring.events, scratches, lambda name: homes[name].left_out(name)
         )
@@ -187,8 +214,10 @@ class Running:
                 self._models[spec.cls] = OpenModel(self.folding, fold, table)
                 continue
             source = SqlReadModel(spec, home, wiring.events)
-            reached = self._follow(source, home).reached
-            parked = partial(self.database.parked, spec.name)
+            if spec.kind == "inline" and beside is not None:
+                source = InlineReadModel(spec, home, wiring.events, beside.log)
+            reached = source.reaching(self.store, self._follow(source, home).reached)
+            parked = partial(home.parked, spec.name)
             kept = Kept(source.reader, source.checkpoint, reached, parked)
             self._models[spec.cls] = OpenModel(self.folding, fold, source.table, kept)
             self._verifications[spec.cls] = Verification(self.store, fold, RowAudit(source, home))

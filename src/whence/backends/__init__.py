@@ -4,12 +4,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from whence.errors import WiringError
 from whence.health import Finding
 from whence.migrations import Schema
 from whence.snapshots import Snapshots
 from whence.store import EventStore
+
+if TYPE_CHECKING:
+    from whence.backends.postgres import PostgresStore
+    from whence.backends.sql.inlining import InlineModels
+    from whence.backends.sqlite import SqliteStore
 
 
 async def _nothing() -> None:
@@ -38,6 +45,20 @@ class Backend:
     """Whether there is anything to open: `open` would make it otherwise."""
     schema: Schema | None = None
     """Its tables, if it has any."""
+    beside: "Beside | None" = None
+    """How tables can change together with the log; None: they cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """How inline read models are kept in the database of the log itself."""
+
+    url: str
+    """Of that database, for SQLAlchemy."""
+    log: str
+    """The name of the table of events in it."""
+    keep: "Callable[[InlineModels], None]"
+    """Lets whoever appends keep them, from the next opening on."""
 
 
 def backend(url: str) -> Backend:
@@ -93,7 +114,19 @@ def _sqlite(url: str, path: str) -> Backend:
         partial(examine, store),
         partial(_anything_at, store.path),
         SqliteSchema(store.path),
+        _in_file(store),
     )
+
+
+def _in_file(store: "SqliteStore") -> Beside:
+    def keep(models: "InlineModels") -> None:
+        from whence.backends.sql.inlining import OnSqlite
+
+        store.inline = OnSqlite(models)
+
+    # A file that was moved away is missed, not made anew.
+    path = quote(str(store.path.absolute()))
+    return Beside(f"sqlite:///file:{path}?mode=rw&uri=true", "events", keep)
 
 
 def _postgres(url: str) -> Backend:
@@ -113,4 +146,14 @@ def _postgres(url: str) -> Backend:
         store.examine,
         store.exists,
         schema=PostgresSchema(store.address),
+        beside=_in_database(store),
     )
+
+
+def _in_database(store: "PostgresStore") -> Beside:
+    def keep(models: "InlineModels") -> None:
+        from whence.backends.sql.inlining import OnPostgres
+
+        store.inline = OnPostgres(models)
+
+    return Beside(store.address.read_url, f"{store.address.schema}.events", keep)

@@ -7,6 +7,7 @@ never will be. Only then are commits sent again, and the server knows them by th
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from psycopg import Error
 
@@ -15,6 +16,7 @@ from whence.backends.postgres.address import Address
 from whence.backends.postgres.appending import Call, Manner
 from whence.backends.postgres.connecting import Connection, Row, closed, connect, lost
 from whence.backends.postgres.failures import BLOCKED, retried, translated, unsure
+from whence.backends.postgres.inlining import Inline, stored
 from whence.backends.postgres.tickets import Job
 from whence.errors import StoreBusy, StoreError, Unknown
 from whence.store import Appended
@@ -42,8 +44,8 @@ group by commit_id
 class Lane:
     """Stores one group of commits after the other."""
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
+    def __init__(self, address: Address, inline: Inline | None = None) -> None:
+        self._address, self._inline = address, inline
         self._connection: Connection | None = None
         self._identity: Row | None = None
 
@@ -83,6 +85,33 @@ class Lane:
         if not jobs:
             return
         connection = await self._connected()
+        if self._inline is not None and self._inline.concerns(job.commit for job in jobs):
+            await self._judge_inline(connection, self._inline, jobs, manner, plain=plain)
+        else:
+            await self._judge_on(connection, jobs, manner, plain=plain)
+
+    async def _judge_inline(
+        self,
+        connection: Connection,
+        inline: Inline,
+        jobs: Sequence[Job],
+        manner: Manner,
+        *,
+        plain: bool,
+    ) -> None:
+        """The same, and keep inline read models: nothing is judged before all is stored."""
+        drafts = [Job(job.commit) for job in jobs]
+        async with connection.transaction():
+            await self._judge_on(connection, drafts, replace(manner, few=True), plain=plain)
+            events = await stored(connection, self._address, drafts)
+            if events:
+                await inline.keep(connection, events)
+        for job, draft in zip(jobs, drafts, strict=True):
+            job.outcome, job.actual = draft.outcome, draft.actual
+
+    async def _judge_on(
+        self, connection: Connection, jobs: Sequence[Job], manner: Manner, *, plain: bool
+    ) -> None:
         if plain:
             await self._judge_plain(connection, jobs, manner)
         left = [job for job in jobs if not job.judged]

@@ -8,6 +8,7 @@ from psycopg import Error, connect
 from whence.backends.postgres import health, schema
 from whence.backends.postgres.address import address
 from whence.backends.postgres.connecting import Row
+from whence.backends.postgres.inlining import Inline
 from whence.backends.postgres.readers import Readers
 from whence.backends.postgres.reading import Scan
 from whence.backends.postgres.watcher import Watcher
@@ -58,6 +59,8 @@ class PostgresStore:
     def __init__(self, url: str, *, readers: int = 4) -> None:
         self.address = address(url)
         pool = self.address.pool
+        self.inline: Inline | None = None
+        """Set it before the store is opened."""
         self._number_of_readers = readers if pool is None else pool - 3
         self._open: _Parts | None = None
 
@@ -74,7 +77,8 @@ class PostgresStore:
             await schema.prepare(self.address)
             readers = Readers(self.address, self._number_of_readers)
             watcher = Watcher(self.address, readers.watermark, readers.query)
-            self._open = _Parts(readers, Writer(self.address, watcher, readers), watcher)
+            writer = Writer(self.address, watcher, readers, self.inline)
+            self._open = _Parts(readers, writer, watcher)
 
     async def close(self) -> None:
         """Finish what waits and let go of the connections."""

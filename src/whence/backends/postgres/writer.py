@@ -13,11 +13,12 @@ from psycopg import DataError, Error
 from whence.backends.postgres.address import Address
 from whence.backends.postgres.appending import MOST_NAMES
 from whence.backends.postgres.failures import BLOCKED, translated
+from whence.backends.postgres.inlining import Inline
 from whence.backends.postgres.lane import Lane
 from whence.backends.postgres.readers import Readers
 from whence.backends.postgres.tickets import Ticket
 from whence.backends.postgres.watcher import Watcher
-from whence.errors import StoreError, Unknown
+from whence.errors import NotFolded, StoreError, Unknown
 from whence.store import Appended, Commit, Outcome
 
 _MOST_COMMITS = 250
@@ -33,9 +34,11 @@ _OWN_FAULT = ("21", "22", "23", "54", "P0", BLOCKED)
 class Writer:
     """Takes calls of `append`, and answers them in groups."""
 
-    def __init__(self, address: Address, watcher: Watcher, readers: Readers) -> None:
+    def __init__(
+        self, address: Address, watcher: Watcher, readers: Readers, inline: Inline | None = None
+    ) -> None:
         self._address, self._watcher, self._readers = address, watcher, readers
-        self._lanes = Lane(address), Lane(address)
+        self._lanes = Lane(address, inline), Lane(address, inline)
         self._waiting: deque[Ticket] = deque()
         self._aside: asyncio.Queue[Ticket] = asyncio.Queue()
         self._work = asyncio.Event()
@@ -107,6 +110,7 @@ class Writer:
             await lane.store([job for ticket in group for job in ticket.jobs], patience)
         except Exception as error:
             state = (error.sqlstate or "22") if isinstance(error, Error) else ""
+            state = "22" if isinstance(error, NotFolded) else state
             if len(group) > 1 and state.startswith(_OWN_FAULT):
                 for ticket in group:
                     await self._store([ticket], lane, _ALONE)

@@ -1,6 +1,8 @@
 """What the URL of a read database says to us, not to the driver: ``?pooled=yes&pool=10``."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -42,6 +44,24 @@ def address(url: str) -> Address:
     bare = made.difference_update_query(["pooled", "pool"])
     pooled = made.query.get("pooled") in ("yes", "true", "1")
     return Address(bare, pooled, _number(made.query.get("pool")))
+
+
+def shown(url: str) -> str:
+    """``url`` as messages show it: without the password."""
+    return address(url).shown if "://" in url else url
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two URLs name the same database."""
+    return _place(address(one).url) == _place(address(other).url)
+
+
+def _place(url: URL) -> tuple[object, ...]:
+    if url.get_backend_name() != "sqlite":
+        query = {name: url.query.get(name) for name in ("host", "port")}
+        host, port = url.host or query["host"], url.port or query["port"] or 5432
+        return url.get_backend_name(), host, str(port), url.database
+    return "sqlite", Path(unquote((url.database or "").removeprefix("file:"))).absolute()
 
 
 def _number(said: object) -> int | None:

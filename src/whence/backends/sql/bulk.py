@@ -4,7 +4,7 @@ Statements are written once and run on the driver with tuples: building them wit
 each batch would cost more than the database does.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -19,6 +19,8 @@ from whence.backends.sql.dialects import (
 )
 
 Row = tuple[Any, ...]
+Statement = tuple[str, Sequence[Any]]
+"""What to ask a database, with its values, for whoever asks it in a way of his own."""
 
 _AT_ONCE = 500
 """Keys in one select: databases allow only so many parameters."""
@@ -39,6 +41,18 @@ class Statements(Protocol):
 
     def delete(self, cursor: Any, keys: list[Any]) -> None:
         """Remove the rows of ``keys``."""
+        ...
+
+    def loading(self, keys: Sequence[Any]) -> Iterable[Statement]:
+        """What `load` asks."""
+        ...
+
+    def storing(self, rows: Sequence[Row]) -> Iterable[Statement]:
+        """What writes rows, whether they are there or not."""
+        ...
+
+    def deleting(self, keys: list[Any]) -> Iterable[Statement]:
+        """What removes the rows of ``keys``."""
         ...
 
 
@@ -82,9 +96,8 @@ class PlainStatements:
     def load(self, cursor: Any, keys: Sequence[Any]) -> list[Row]:
         """See `Statements.load`."""
         found: list[Row] = []
-        for start in range(0, len(keys), _AT_ONCE):
-            some = tuple(keys[start : start + _AT_ONCE])
-            cursor.execute(f"{self._select}({marks_of(self._dialect, len(some))})", some)
+        for statement, values in self.loading(keys):
+            cursor.execute(statement, values)
             found += cursor.fetchall()
         return found
 
@@ -99,6 +112,22 @@ class PlainStatements:
         """See `Statements.delete`."""
         cursor.executemany(self._delete, [(key,) for key in keys])
 
+    def loading(self, keys: Sequence[Any]) -> Iterable[Statement]:
+        """See `Statements.loading`."""
+        for start in range(0, len(keys), _AT_ONCE):
+            some = tuple(keys[start : start + _AT_ONCE])
+            yield f"{self._select}({marks_of(self._dialect, len(some))})", some
+
+    def storing(self, rows: Sequence[Row]) -> Iterable[Statement]:
+        """See `Statements.storing`."""
+        for row in rows:
+            yield self._delete, row[-1:]
+            yield self._insert, row
+
+    def deleting(self, keys: list[Any]) -> Iterable[Statement]:
+        """See `Statements.deleting`."""
+        return ((self._delete, (key,)) for key in keys)
+
 
 class SqliteStatements(PlainStatements):
     """SQLite writes what is there more quickly if it is told that it may not be."""
@@ -112,6 +141,10 @@ class SqliteStatements(PlainStatements):
         """See `Statements.store`."""
         if new or old:
             cursor.executemany(self._insert, [*new, *old])
+
+    def storing(self, rows: Sequence[Row]) -> Iterable[Statement]:
+        """See `Statements.storing`."""
+        return ((self._insert, row) for row in rows)
 
 
 class MysqlStatements(PlainStatements):
@@ -166,6 +199,19 @@ class PostgresStatements:
     def delete(self, cursor: Any, keys: list[Any]) -> None:
         """See `Statements.delete`."""
         cursor.execute(self._delete, (keys,))
+
+    def loading(self, keys: Sequence[Any]) -> Iterable[Statement]:
+        """See `Statements.loading`."""
+        return [(self._select, (list(keys),))] if keys else []
+
+    def storing(self, rows: Sequence[Row]) -> Iterable[Statement]:
+        """See `Statements.storing`."""
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        return [(self._upsert, columns)] if rows else []
+
+    def deleting(self, keys: list[Any]) -> Iterable[Statement]:
+        """See `Statements.deleting`."""
+        return [(self._delete, (keys,))] if keys else []
 
 
 def statements(names: Names) -> Statements:

@@ -108,11 +108,12 @@ class Generations:
         previous = self._database.registry.load(connection, self.previous)
         known = [one.generation for one in (live, previous) if one is not None]
         generation = max(known, default=0) + 1
-        record = Record(name, self._spec.shape, generation, self._database.slices)
-        if live is not None:
-            record = replace(record, slices=live.slices)
-            if name == self.live:
-                record = replace(record, wanted=live.wanted)
+        slices = self._database.slices if live is None else live.slices
+        if self._spec.kind == "inline":
+            slices = 1  # whoever appends leads all of it
+        record = Record(name, self._spec.shape, generation, slices)
+        if live is not None and name == self.live:
+            record = replace(record, wanted=live.wanted)
         self.drop(connection, name)
         # Indexes keep their names when a table is renamed: each generation has its own.
         table_of(self._spec, name, f"{self.live}_{generation}").create(connection)

@@ -1,5 +1,6 @@
 """A read model in a SQL database: kept up to date, and rebuilt beside the live one."""
 
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from time import monotonic
 from typing import TypeVar
@@ -24,6 +25,9 @@ from whence.store import EventStore
 from whence.subscribers import Build, Halted
 
 R = TypeVar("R", bound=ReadModel)
+
+Reached = Callable[[int, float], Awaitable[None]]
+"""Waits for a position, so many seconds at most."""
 
 _LOOK = 1.0
 """Seconds between two looks whether a read model is still wanted."""
@@ -73,6 +77,10 @@ class SqlReadModel(RowFollower[R]):
     def reader(self) -> RowReader[R]:
         """Who answers questions about the rows."""
         return ModelReader(self.spec, self.table, self.database)
+
+    def reaching(self, store: EventStore, reached: Reached) -> Reached:
+        """What waits until the rows are as far as a position; ``reached``: its subscription."""
+        return reached
 
     @property
     def controls(self) -> ModelControls:

@@ -11,10 +11,18 @@ from whence.backends.sqlite.batch import Batch, first_outcome
 from whence.backends.sqlite.file import File, Wal
 from whence.backends.sqlite.schema import check_version
 from whence.backends.sqlite.statements import SQL
+from whence.envelope import Recorded
 from whence.store import Appended, Commit, Outcome
 
 _PATIENCE = 10  # seconds, for another process to finish writing
 _MOST_VERSIONS = 100_000
+
+
+Inline = Callable[[sqlite3.Connection, Sequence[Recorded]], None]
+"""Writes, in the transaction that stores them, what inline read models make of events.
+
+What it raises of its own refuses them.
+"""
 
 
 class Busy(Exception):
@@ -24,8 +32,8 @@ class Busy(Exception):
 class Appender:
     """Writes, and remembers what it wrote, while nobody else writes."""
 
-    def __init__(self, file: File) -> None:
-        self._file = file
+    def __init__(self, file: File, inline: Inline | None = None) -> None:
+        self._file, self._inline = file, inline
         self._connection = file.connect(writer=True)
         self.wal = Wal(self._connection, file)
         self._seen = -1  # of other connections' changes
@@ -80,6 +88,8 @@ class Appender:
             batch = Batch(self._connection, self._head, self._versions)
             outcomes = [batch.judge(commit, look_up=look_up) for commit in commits]
             batch.insert()
+            if self._inline is not None and batch.head > self._head:
+                self._inline(self._connection, batch.events())
             self._connection.execute("commit")
         except BaseException:
             self._seen = -1

@@ -79,6 +79,10 @@ class Batch:
         _insert(self._connection, _INTO_EVENTS, 10, self._values)
         _insert(self._connection, _INTO_TAGS, 2, self._tags)
 
+    def events(self) -> Sequence[Recorded]:
+        """All that was planned."""
+        return self._plans()
+
     def _plan(self, commit: Commit) -> Appended:
         written: dict[str, int] = {}
         position, versions = self.head, self._versions

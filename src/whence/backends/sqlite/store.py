@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from whence.backends.sqlite import schema, selecting
+from whence.backends.sqlite.appending import Inline
 from whence.backends.sqlite.failures import translated
 from whence.backends.sqlite.readers import Readers
 from whence.backends.sqlite.watcher import Watcher
@@ -31,6 +32,8 @@ class SqliteStore:
 
     def __init__(self, path: str | os.PathLike[str], *, readers: int = 2) -> None:
         self.path = Path(path)
+        self.inline: Inline | None = None
+        """Set it before the store is opened."""
         self._number_of_readers = readers
         self._open: _Parts | None = None
         self._opening = threading.Lock()
@@ -119,7 +122,7 @@ class SqliteStore:
             file = schema.prepare(self.path)
             watcher = Watcher(file)
             try:
-                writer = Writer(file, watcher.moved)
+                writer = Writer(file, watcher.moved, self.inline)
             except sqlite3.Error as error:
                 watcher.close()
                 raise translated(error, self.path) from error

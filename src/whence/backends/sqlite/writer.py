@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import cast
 
-from whence.backends.sqlite.appending import Appender, Busy
+from whence.backends.sqlite.appending import Appender, Busy, Inline
 from whence.backends.sqlite.failures import MISTAKES, explained, translated
 from whence.backends.sqlite.file import File
 from whence.backends.sqlite.threads import Counter, Pace, Ticket, answer
@@ -38,14 +38,16 @@ Job = Sequence[Commit] | Task
 class Writer:
     """Owns the writing connection. ``on_head`` is told each new head, right after a commit."""
 
-    def __init__(self, file: File, on_head: Callable[[int], None]) -> None:
+    def __init__(
+        self, file: File, on_head: Callable[[int], None], inline: Inline | None = None
+    ) -> None:
         self.counter: Counter[Job] = Counter(str(file.path), self._at_once)
-        self._file = file
+        self._file, self._inline = file, inline
         self._on_head = on_head
         self._waiting: deque[Ticket[Job]] = deque()
         self._turn = threading.Lock()  # held by whoever uses the connection
         self._pace = Pace(_SWIFT)
-        self._appender: Appender | None = Appender(file)  # None: it has to be made anew
+        self._appender: Appender | None = Appender(file, inline)  # None: it has to be made anew
         self._thread = threading.Thread(target=self._run, name=f"writer {file.path}", daemon=True)
         self._thread.start()
 
@@ -178,7 +180,7 @@ class Writer:
 
     def _connected(self) -> Appender:
         if self._appender is None:
-            self._appender = Appender(self._file)
+            self._appender = Appender(self._file, self._inline)
         return self._appender
 
     def _abandon(self) -> None:
