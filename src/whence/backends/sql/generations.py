@@ -32,8 +32,7 @@ class Generations:
         registry, shape = self._database.registry, self._spec.shape
         self._heal(connection)
         live, next = registry.load(connection, self.live), registry.load(connection, self.next)
-        if live is None or not self._can_answer(connection, live):
-            # Rows of another layout cannot answer: begin again in place.
+        if live is None or not self._is_there(connection, self.live):
             for name in (self.next, self.previous):
                 self.drop(connection, name)
             self._create(connection, self.live, live)
@@ -95,10 +94,6 @@ class Generations:
         self._database.dead.drop(connection, name)
         table_of(self._spec, name, name).drop(connection, checkfirst=True)
         return found
-
-    def _can_answer(self, connection: Connection, live: Record) -> bool:
-        layout = live.shape.partition(":")[0]
-        return layout == self._spec.layout and self._is_there(connection, self.live)
 
     def _is_there(self, connection: Connection, name: str) -> bool:
         return inspect(connection).has_table(name)

@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from functools import cached_property
-from time import monotonic
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from whence.backends.sql.answering import ModelReader
 from whence.backends.sql.building import NextTable
 from whence.backends.sql.controls import ModelControls
 from whence.backends.sql.database import ReadDatabase
@@ -16,10 +16,8 @@ from whence.backends.sql.letters import SqlLetters
 from whence.backends.sql.reader import RowReader
 from whence.backends.sql.registry import Record
 from whence.codec import Codec
-from whence.errors import Retired
 from whence.folds import Fold
 from whence.letters import Letters
-from whence.queries import Selection
 from whence.readmodels import ReadModel, ReadModelSpec
 from whence.store import EventStore
 from whence.subscribers import Build, Halted
@@ -28,43 +26,6 @@ R = TypeVar("R", bound=ReadModel)
 
 Reached = Callable[[int, float], Awaitable[None]]
 """Waits for a position, so many seconds at most."""
-
-_LOOK = 1.0
-"""Seconds between two looks whether a read model is still wanted."""
-
-
-class ModelReader(RowReader[R]):
-    """Answers as long as the read model is not retired."""
-
-    _looked = -_LOOK
-
-    async def get(self, key: object) -> R | None:
-        """See `Source.get`."""
-        await self._check()
-        return await super().get(key)
-
-    async def fetch(self, selection: Selection) -> list[R]:
-        """See `Source.fetch`."""
-        await self._check()
-        return await super().fetch(selection)
-
-    async def count(self, selection: Selection) -> int:
-        """See `Source.count`."""
-        await self._check()
-        return await super().count(selection)
-
-    async def _check(self) -> None:
-        if monotonic() < self._looked + _LOOK:
-            return
-        name = self.spec.name
-        found = await self._database.read(lambda c: self._database.registry.load(c, name))
-        if found is not None and found.wanted == "retired":
-            raise Retired(
-                f"{name} was retired: its rows are kept no more. `whence resume {name}` lets it"
-                " follow the log again"
-            )
-        self._looked = monotonic()
-
 
 class SqlReadModel(RowFollower[R]):
     """One read model in one database: a `Subscriber` to the log."""

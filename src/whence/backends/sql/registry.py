@@ -26,6 +26,11 @@ class Record:
     """Why it stands still, if it does."""
     problem_at: int | None = None
 
+    @property
+    def layout(self) -> str:
+        """The hash of the table's columns, as in `ReadModelSpec.layout`."""
+        return self.shape.partition(":")[0]
+
 
 class Flags(NamedTuple):
     """What has to be known in every transaction that writes."""
