@@ -192,7 +192,8 @@ class InlineModels:
             "select name, shape from whence_projections p"
             f" where name in ({marks}) and wanted = {mark}"
             " and not exists (select 1 from whence_dead d where d.name = p.name)"
-            " and not exists (select 1 from whence_skipped s where s.name = p.name)",
+            " and not exists (select 1 from whence_skipped s, whence_checkpoints c"
+            " where s.name = p.name and c.name = p.name and s.position > c.position)",
             (*names, "running"),
         )
         shapes = {row[0]: row[1] for row in found}
