@@ -23,7 +23,7 @@ from whence import App
 
 PEER_ACCOUNTS = 50
 
-_SCHEMA: LiteralString = """
+SCHEMA: LiteralString = """
 create table balance (
     account_id text collate "C" not null primary key,
     owner      text collate "C" not null,
@@ -84,7 +84,7 @@ def plain(work: Work) -> Generator[Round]:
 
 def catch_up(connection: floor.Connection) -> None:
     """Write what the log holds."""
-    connection.execute(_SCHEMA, prepare=False)
+    connection.execute(SCHEMA, prepare=False)
     cursor, position = connection.cursor(binary=True), 0
     while page := cursor.execute(_PAGE, (position, AT_ONCE)).fetchall():
         rows: list[tuple[str, str, int, int]] = []
