@@ -1,8 +1,10 @@
 """A follower's way along the log: what of it is handled, and what of that is kept."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from time import monotonic
+from typing import Any
 
 from whence.envelope import Recorded
 from whence.leases import Ownership
@@ -53,7 +55,7 @@ class Walk:
         """Every page from here to the head, each after it was handled; none if slices change."""
         follower = self._follower
         log = self._store.read(follower.query, after=self.position)
-        async with aclosing(_together(log, follower.at_once)) as pages:
+        async with aclosing(_ahead(_together(log, follower.at_once))) as pages:
             async for page in pages:
                 if await follower.apply(page, self.share):
                     self._saved_at = monotonic()
@@ -73,6 +75,32 @@ class Walk:
     def unsaved(self) -> bool:
         """Whether there is progress that is not kept yet."""
         return bool(self.share.marks) and self.share.position < self.position
+
+
+async def _ahead(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
+    """The same. While a full page is handled, the next is fetched."""
+    async with aclosing(pages):
+        page = await anext(pages, None)
+        while page is not None:
+            if len(page.events) < PAGE_EVENTS:
+                yield page
+                page = await anext(pages, None)
+                continue
+            fetching = asyncio.ensure_future(anext(pages, None))
+            try:
+                yield page
+                page = await fetching
+            finally:
+                await _ended(fetching)
+
+
+async def _ended(task: asyncio.Future[Any]) -> None:
+    """End what nobody waits for any more."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # whoever comes next comes across the same
 
 
 async def _together(pages: AsyncIterator[Page], at_once: int) -> AsyncGenerator[Page]:

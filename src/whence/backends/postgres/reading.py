@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import starmap
 
 from whence.backends.postgres.connecting import Row
 from whence.backends.postgres.walking import walks_of
@@ -11,10 +12,8 @@ from whence.store import PAGE_EVENTS, EventQuery, Item, Page
 NEWEST = 2**62
 """Beyond every position: for a look at what is stored by now, without a promise about order."""
 
-_COLUMNS = (
-    "e.position, e.stream, e.version, e.type, e.data, e.tags, e.metadata, e.micros,"
-    " e.commit_id, e.ordinal"
-)
+_BARE = "e.position, e.stream, e.version, e.type, e.data"
+_COLUMNS = f"{_BARE}, e.tags, e.metadata, e.micros, e.commit_id, e.ordinal"
 _MOST_BYTES = 8_000_000
 """Of payload in a page, about."""
 _MOST_WALKS = 500
@@ -72,7 +71,7 @@ class Scan:
 
     def page(self, rows: Sequence[Row], watermark: int) -> tuple[Page, bool]:
         """The page that ``rows`` are, and whether it is the last."""
-        events = [recorded(row) for row in rows]
+        events = list(starmap(Recorded, rows)) if self._bare else list(map(recorded, rows))
         full = len(events) >= self.most or sum([len(e.data) for e in events]) >= _MOST_BYTES
         last = events[-1].position if events else 0
         if self._sieved:
@@ -109,6 +108,11 @@ class Scan:
     def _sieved(self) -> bool:
         return sum([max(1, len(item.types)) for item in self.query.items]) > _MOST_WALKS
 
+    @property
+    def _bare(self) -> bool:
+        """Whether tags and the like are neither asked for nor needed to choose."""
+        return self.query.bare and not self._sieved
+
     def _stream(self, stream: str) -> tuple[str, list[object]]:
         """By version, which is the order of the positions: the tail of a long stream is cheap."""
         where, values = "e.stream = %b and e.version > 0", list[object]([stream])
@@ -122,9 +126,9 @@ class Scan:
 
     def _cut(self, table: str, where: str, by: str = "e.position") -> str:
         """Rows in order, up to a number of them and about `_MOST_BYTES`."""
-        order = f"order by {by} {self._order}"
+        order, columns = f"order by {by} {self._order}", _BARE if self._bare else _COLUMNS
         return (
-            f"select {_COLUMNS} from (select e.*, sum(octet_length(e.data)) over ({order})"
+            f"select {columns} from (select {columns}, sum(octet_length(e.data)) over ({order})"
             f" - octet_length(e.data) as before from {table} where {where} {order} limit %b) e"
             f" where e.before < {_MOST_BYTES} {order}"
         )
