@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from whence.backends.postgres import PostgresStore, appending, schema, watcher
+from whence.backends.postgres import PostgresStore, appending, binary, schema, watcher
 from whence.backends.postgres.appending import Manner, Names
 from whence.backends.postgres.readers import Readers
 from whence.backends.postgres.reading import Scan
@@ -73,11 +73,8 @@ def test_locks_of_appends_not_looked_at(change: Change, fresh: Fresh) -> None:
 
 
 def test_positions_drawn_before_the_lock(change: Change, fresh: Fresh) -> None:
-    change(
-        "select case when is_called then last_value else 0 end into drawn from whence.positions;"
-        "\n    perform pg",
-        "drawn := (select last_value + 100 from whence.positions);\n    perform pg",
-    )
+    drawn = "coalesce(pg_sequence_last_value('whence.positions'), 0)"
+    change(drawn, f"{drawn} + 100")
     change(INSERT, SLOWLY + INSERT)
     assert caught(NothingMissed, fresh)
 
@@ -106,8 +103,8 @@ def test_no_lock_on_what_a_condition_looks_at(
 
 
 def test_no_lock_at_all(monkeypatch: pytest.MonkeyPatch, change: Change, fresh: Fresh) -> None:
-    def none(self: Manner, commits: Sequence[Commit]) -> tuple[str, list[int], list[bool]]:
-        return self.patience, [], []
+    def none(self: Manner, commits: Sequence[Commit]) -> tuple[bytes, bytes, bytes]:
+        return binary.text(self.patience), binary.bigints([]), binary.booleans([])
 
     monkeypatch.setattr(Manner, "locks", none)
     change("        numbers := array(", SLOWLY + "        numbers := array(")

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
 import psycopg
+from psycopg.errors import error_from_result
 
 from whence.backends.postgres import appending
 from whence.backends.postgres.address import address
@@ -47,15 +48,21 @@ class Session:
     def append(self, *commits: Commit) -> list[Row]:
         """Append, and leave the transaction open."""
         call = appending.each_call(commits, Manner(self._address.schema, "5s"))
-        cursor = self.connection.execute(
-            self._address.sql(call.statement), call.parameters, binary=True
+        self.run("select")  # which begins the transaction
+        result = self.connection.pgconn.exec_params(
+            self._address.sql(call.statement), call.parameters, None, [1] * len(call.parameters)
         )
-        return cursor.fetchall()
+        if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
+            raise error_from_result(result)
+        return [
+            tuple(result.get_value(row, column) for column in range(result.nfields))
+            for row in range(result.ntuples)
+        ]
 
     def happens(self, type: str, stream: str = "") -> None:
         """Append one event, and leave the transaction open."""
         ((outcome, *_),) = self.append(commit(event(type, stream)))
-        assert outcome == "stored"
+        assert outcome == b"stored"
 
 
 class Follower:

@@ -9,25 +9,21 @@ from itertools import accumulate
 
 import msgspec
 
+from whence.backends.postgres import binary
 from whence.store import Appended, Commit, EventQuery
 
 MOST_NAMES = 1_000
 """Locks that one call may take. A server has about 6,400 by default, for everybody."""
 
-_ONE = """
-select whence.append_one(%b, %b::bigint[], %b::bool[], %b, %b, %b, %b, %b, %b, %b, %b)
-"""
+_ONE = "select whence.append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 _PLAIN = """
 select commit, last from whence.append_plain(
-    %b, %b::bigint[], %b::bool[], %b::int[], %b::text[], %b::bigint[], %b::int[], %b::text[],
-    %b::int[], %b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::bytea[],
-    %b::bigint[])
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 """
 _EACH = """
-select outcome, last, versions::text from whence.append_each(
-    %b, %b::bigint[], %b::bool[], %b::text[], %t::jsonb[], %t::jsonb[], %b::bigint[], %b::int[],
-    %b::int[], %b::int[], %b::text[], %b::text[], %b::bytea[], %b::text[], %b::bytea[],
-    %b::bigint[])
+select outcome, last, versions from whence.append_each(
+    $1, $2, $3, $4, $5::text[]::jsonb[], $6::text[]::jsonb[], $7, $8, $9, $10, $11, $12, $13, $14,
+    $15, $16)
 """
 
 
@@ -36,7 +32,7 @@ class Call:
     """A statement, as for the schema ``whence``, and its parameters."""
 
     statement: str
-    parameters: tuple[object, ...]
+    parameters: Sequence[binary.Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +46,16 @@ class Manner:
     few: bool = False
     """Rather one lock that keeps everybody out than many."""
 
-    def locks(self, commits: Sequence[Commit]) -> tuple[str, list[int], list[bool]]:
+    def locks(self, commits: Sequence[Commit]) -> tuple[bytes, bytes, bytes]:
         """As parameters of a call."""
         names = Names(set(), {"all"}) if self.few else names_of(commits)
         alone = {_key(self.schema, name) for name in names.alone}
         keys = sorted(alone.union(_key(self.schema, name) for name in names.shared))
-        return self.patience, keys, [key in alone for key in keys]
+        return (
+            binary.text(self.patience),
+            binary.bigints(keys),
+            binary.booleans([key in alone for key in keys]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,34 +95,48 @@ def one_call(commit: Commit, manner: Manner) -> Call:
         _ONE,
         (
             *manner.locks([commit]),
-            *(commit.id, event.stream, commit.expected[event.stream], event.type, event.data),
-            *(_array(event.tags) if event.tags else None, event.metadata, event.micros),
+            binary.text(commit.id),
+            binary.text(event.stream),
+            binary.bigint(commit.expected[event.stream]),
+            binary.text(event.type),
+            event.data,
+            binary.text(_array(event.tags)) if event.tags else None,
+            event.metadata,
+            binary.bigint(event.micros),
         ),
     )
 
 
 def plain_call(commits: Sequence[Commit], manner: Manner) -> Call:
     """The call for a group that `is_plain`."""
-    streams = [
-        (number, stream, version)
-        for number, commit in enumerate(commits, 1)
-        for stream, version in commit.expected.items()
-    ]
-    numbers: list[int] = []
+    streams: list[str] = []
+    at: list[int] = []
+    writers: list[int] = []
     ids: list[str] = []
+    numbers: list[int] = []
     versions: list[int] = []
     for number, commit in enumerate(commits, 1):
-        numbers += [number] * len(commit.events)
+        streams += commit.expected.keys()
+        at += commit.expected.values()
+        writers += [number] * len(commit.expected)
         ids += [commit.id] * len(commit.events)
-        at = dict(commit.expected)
-        for event in commit.events:
-            at[event.stream] = version = at[event.stream] + 1
-            versions.append(version)
-    ordinal, stream, *rest = _columns(commits)
-    columns = (list(column) for column in zip(*streams, strict=True))
+        numbers += [number] * len(commit.events)
+        versions += _versions(commit)
+    ordinals, names, *rest = _columns(commits)
     return Call(
         _PLAIN,
-        (*manner.locks(commits), *columns, numbers, ids, ordinal, stream, versions, *rest),
+        (
+            *manner.locks(commits),
+            binary.integers(writers),
+            binary.texts(streams),
+            binary.bigints(at),
+            binary.integers(numbers),
+            binary.texts(ids),
+            ordinals,
+            names,
+            binary.bigints(versions),
+            *rest,
+        ),
     )
 
 
@@ -132,15 +146,23 @@ def each_call(commits: Sequence[Commit], manner: Manner) -> Call:
         _EACH,
         (
             *manner.locks(commits),
-            [commit.id for commit in commits],
-            [json.dumps(dict(commit.expected)) for commit in commits],
-            [None if commit.unless is None else _items(commit.unless) for commit in commits],
-            [commit.after for commit in commits],
-            list(accumulate(len(commit.events) for commit in commits)),
-            [nth for commit in commits for nth in _places(commit)],
+            binary.texts([commit.id for commit in commits]),
+            binary.texts([json.dumps(dict(commit.expected)) for commit in commits]),
+            binary.texts([_items(commit.unless) for commit in commits]),
+            binary.bigints([commit.after for commit in commits]),
+            binary.integers(list(accumulate(len(commit.events) for commit in commits))),
+            binary.integers([nth for commit in commits for nth in _places(commit)]),
             *_columns(commits),
         ),
     )
+
+
+def _versions(commit: Commit) -> Iterator[int]:
+    """The versions of the events of a commit that expects something of each stream."""
+    at = dict(commit.expected)
+    for event in commit.events:
+        at[event.stream] = version = at[event.stream] + 1
+        yield version
 
 
 def _places(commit: Commit) -> Iterator[int]:
@@ -159,7 +181,7 @@ def plain_outcome(commit: Commit, last: int) -> Appended:
     return Appended(last, versions)
 
 
-def versions_in(text: str) -> dict[str, int]:
+def versions_in(text: str | bytes) -> dict[str, int]:
     """The versions of streams in an answer."""
     return msgspec.json.decode(text, type=dict[str, int])
 
@@ -207,17 +229,17 @@ def _looked_at(query: EventQuery | None) -> list[str]:
     return names
 
 
-def _columns(commits: Sequence[Commit]) -> tuple[list[object], ...]:
+def _columns(commits: Sequence[Commit]) -> tuple[bytes, ...]:
     """What both calls say of events: ordinal, stream, type, data, tags, metadata, micros."""
     events = [event for commit in commits for event in commit.events]
     return (
-        [ordinal for commit in commits for ordinal in range(len(commit.events))],
-        [event.stream for event in events],
-        [event.type for event in events],
-        [event.data for event in events],
-        [_array(event.tags) if event.tags else None for event in events],
-        [event.metadata for event in events],
-        [event.micros for event in events],
+        binary.integers([place for commit in commits for place in range(len(commit.events))]),
+        binary.texts([event.stream for event in events]),
+        binary.texts([event.type for event in events]),
+        binary.byteas([event.data for event in events]),
+        binary.texts([_array(event.tags) if event.tags else None for event in events]),
+        binary.byteas([event.metadata for event in events]),
+        binary.bigints([event.micros for event in events]),
     )
 
 
@@ -227,8 +249,10 @@ def _array(words: Sequence[str]) -> str:
     return '{"' + '","'.join(escaped) + '"}'
 
 
-def _items(query: EventQuery) -> str:
-    """The query as `whence.matches` reads it."""
+def _items(query: EventQuery | None) -> str | None:
+    """The query as `whence.any_matches` reads it."""
+    if query is None:
+        return None
     if query.everything:
         return "[{}]"
     items: list[dict[str, object]] = []

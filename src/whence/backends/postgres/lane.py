@@ -18,6 +18,7 @@ from whence.backends.postgres.connecting import Connection, Row, closed, connect
 from whence.backends.postgres.failures import BLOCKED, retried, translated, unsure
 from whence.backends.postgres.inlining import Inline, stored
 from whence.backends.postgres.tickets import Job
+from whence.backends.postgres.wire import Fields, Wire
 from whence.errors import StoreBusy, StoreError, Unknown
 from whence.store import Appended
 
@@ -46,13 +47,14 @@ class Lane:
 
     def __init__(self, address: Address, inline: Inline | None = None) -> None:
         self._address, self._inline = address, inline
-        self._connection: Connection | None = None
+        self._wire: Wire | None = None
         self._identity: Row | None = None
 
     async def close(self) -> None:
         """Let go of the connection."""
-        await closed(self._connection)
-        self._connection = None
+        if self._wire is not None:
+            await closed(self._wire.connection)
+            self._wire = None
 
     async def store(self, jobs: Sequence[Job], patience: float) -> None:
         """Judge all ``jobs``, waiting for no lock longer than ``patience``.
@@ -84,15 +86,15 @@ class Lane:
     async def _judge(self, jobs: Sequence[Job], manner: Manner, *, plain: bool) -> None:
         if not jobs:
             return
-        connection = await self._connected()
+        wire = await self._connected()
         if self._inline is not None and self._inline.concerns(job.commit for job in jobs):
-            await self._judge_inline(connection, self._inline, jobs, manner, plain=plain)
+            await self._judge_inline(wire, self._inline, jobs, manner, plain=plain)
         else:
-            await self._judge_on(connection, jobs, manner, plain=plain)
+            await self._judge_on(wire, jobs, manner, plain=plain)
 
     async def _judge_inline(
         self,
-        connection: Connection,
+        wire: Wire,
         inline: Inline,
         jobs: Sequence[Job],
         manner: Manner,
@@ -101,49 +103,45 @@ class Lane:
     ) -> None:
         """The same, and keep inline read models: nothing is judged before all is stored."""
         drafts = [Job(job.commit) for job in jobs]
-        async with connection.transaction():
-            await self._judge_on(connection, drafts, replace(manner, few=True), plain=plain)
-            events = await stored(connection, self._address, drafts)
+        async with wire.connection.transaction():
+            await self._judge_on(wire, drafts, replace(manner, few=True), plain=plain)
+            events = await stored(wire.connection, self._address, drafts)
             if events:
-                await inline.keep(connection, events)
+                await inline.keep(wire.connection, events)
         for job, draft in zip(jobs, drafts, strict=True):
             job.outcome, job.actual = draft.outcome, draft.actual
 
     async def _judge_on(
-        self, connection: Connection, jobs: Sequence[Job], manner: Manner, *, plain: bool
+        self, wire: Wire, jobs: Sequence[Job], manner: Manner, *, plain: bool
     ) -> None:
         if plain:
-            await self._judge_plain(connection, jobs, manner)
+            await self._judge_plain(wire, jobs, manner)
         left = [job for job in jobs if not job.judged]
         if left:
             call = appending.each_call([job.commit for job in left], manner)
-            for job, row in zip(left, await self._call(connection, call), strict=True):
+            for job, row in zip(left, await self._call(wire, call), strict=True):
                 outcome, last, text = row
                 versions = appending.versions_in(text)
-                if outcome == "conflict":
+                if outcome == b"conflict":
                     job.actual = versions
                 else:
-                    job.outcome = Appended(last, versions, duplicate=outcome == "duplicate")
+                    duplicate = outcome == b"duplicate"
+                    job.outcome = Appended(int(last), versions, duplicate=duplicate)
 
-    async def _judge_plain(
-        self, connection: Connection, jobs: Sequence[Job], manner: Manner
-    ) -> None:
+    async def _judge_plain(self, wire: Wire, jobs: Sequence[Job], manner: Manner) -> None:
         """Judge those that meet no conflict; whatever the others meet is told by another call."""
         commits = [job.commit for job in jobs]
         if appending.is_one(commits):
-            rows = await self._call(connection, appending.one_call(commits[0], manner))
-            stored = [(1, last) for (last,) in rows if last is not None]
+            ((last,),) = await self._call(wire, appending.one_call(commits[0], manner))
+            found: list[Fields] = [(b"1", last)] if last else []
         else:
-            rows = await self._call(connection, appending.plain_call(commits, manner))
-            stored = [(int(number), last) for number, last in rows]
-        for number, last in stored:
-            job = jobs[number - 1]
-            job.outcome = appending.plain_outcome(job.commit, last)
+            found = await self._call(wire, appending.plain_call(commits, manner))
+        for number, last in found:
+            job = jobs[int(number) - 1]
+            job.outcome = appending.plain_outcome(job.commit, int(last))
 
-    async def _call(self, connection: Connection, call: Call) -> list[Row]:
-        statement = self._address.sql(call.statement)
-        cursor = await connection.execute(statement, call.parameters, binary=True)
-        return await cursor.fetchall()
+    async def _call(self, wire: Wire, call: Call) -> list[Fields]:
+        return await wire.call(self._address.sql(call.statement), call.parameters)
 
     async def _again(self, error: Error, attempt: int) -> None:
         """Before the next attempt."""
@@ -151,14 +149,16 @@ class Lane:
             await self.close()
         await asyncio.sleep(0.001 * attempt)
 
-    async def _connected(self) -> Connection:
-        if self._connection is None or lost(self._connection):
+    async def _connected(self) -> Wire:
+        if self._wire is None or lost(self._wire.connection):
             await self.close()
-            self._connection = await connect(self._address, "whence writer")
-            if not self._address.pooled:  # a pooler may choose another at any time
-                cursor = await self._connection.execute(_WHO)
+            connection = await connect(self._address, "whence writer")
+            # A pooler may choose another connection at any time.
+            self._wire = Wire(connection, prepared=not self._address.pooled)
+            if not self._address.pooled:
+                cursor = await connection.execute(_WHO)
                 self._identity = await cursor.fetchone()
-        return self._connection
+        return self._wire
 
     async def _resolve(self, jobs: Sequence[Job], error: Error) -> None:
         """Learn what became of ``jobs``: those that are not judged then are not stored."""
@@ -167,7 +167,7 @@ class Lane:
         end, pause = asyncio.get_running_loop().time() + _RESOLVING, 0.02
         while asyncio.get_running_loop().time() < end:
             try:
-                connection = await self._connected()
+                connection = (await self._connected()).connection
                 if identity is None or await self._gone(connection, identity):
                     await self._look_up(connection, jobs)
                     return
@@ -185,7 +185,10 @@ class Lane:
 
     async def _look_up(self, connection: Connection, jobs: Sequence[Job]) -> None:
         ids = [job.commit.id for job in jobs]
-        rows = await self._call(connection, Call(_FOUND, (ids,)))
-        found = {id: Appended(last, appending.versions_in(text)) for id, last, text in rows}
+        cursor = await connection.execute(self._address.sql(_FOUND), (ids,))
+        found = {
+            id: Appended(last, appending.versions_in(text))
+            for id, last, text in await cursor.fetchall()
+        }
         for job in jobs:
             job.outcome = found.get(job.commit.id)
