@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from tests.faults import dying
+from whence import App
 
 from . import accounts
 
@@ -20,7 +21,7 @@ MODELS: dict[str, tuple[Any, ...]] = {
 
 
 async def work(options: dict[str, Any]) -> None:
-    app = accounts.App("bank", accounts.Account, *MODELS[options["model"]], store=options["url"])
+    app = App("bank", accounts.Account, *MODELS[options["model"]], store=options["url"])
     async with app:
         print("ready", flush=True)
         if die := options.get("die"):

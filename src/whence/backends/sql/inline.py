@@ -1,15 +1,17 @@
 """An inline read model as what follows the log, whenever those who append do not keep it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from whence.backends.sql.building import NextTable
+from whence.backends.sql.bulk import Statement
 from whence.backends.sql.database import ReadDatabase
 from whence.backends.sql.dialects import wait_briefly
 from whence.backends.sql.generations import Generations
-from whence.backends.sql.inlining import Found, InlineModel, missed, move, run
+from whence.backends.sql.inlining import Found, InlineModel, Turn, Work, run
 from whence.backends.sql.models import Reached, SqlReadModel
 from whence.codec import Codec
 from whence.envelope import Recorded
@@ -21,6 +23,9 @@ from whence.store import ALL, EventStore, Page, bare
 from whence.subscribers import Finished
 
 R = TypeVar("R", bound=ReadModel)
+
+_PAUSE = 0.1
+"""Seconds until it looks again: looking at each append would only keep those who append busy."""
 
 
 class InlineReadModel(SqlReadModel[R]):
@@ -35,6 +40,7 @@ class InlineReadModel(SqlReadModel[R]):
     async def apply(self, page: Page, share: Share) -> bool:
         """See `Follower.apply`."""
         if await self._is_at(page.scanned, share):
+            await asyncio.sleep(_PAUSE)
             return True
         after = share.position
         left = [event for event in page.events if event.position > after]
@@ -124,15 +130,20 @@ class InlineNext(NextTable[R]):
         if since >= until or flags.parked or flags.skipped:
             return
 
-        def ask(statement: str, values: Sequence[Any]) -> Found:
-            result = connection.exec_driver_sql(statement, tuple(values))
+        def ask(statement: Statement) -> Found:
+            text, values = statement
+            result = connection.exec_driver_sql(text, tuple(values))
             return [tuple(row) for row in result] if result.returns_rows else ()
 
-        events = run(missed(database, self._log, since, until), ask)
-        if events is None:
-            return
-        if run(InlineModel(self.fold, database, name).keep(events, ()), ask):
-            ask(*move(database, name, until))
+        run(_closing(InlineModel(self.fold, database, name, self._log), since, until), ask)
+
+
+def _closing(model: InlineModel[R], since: int, until: int) -> Work[None]:
+    turn = Turn(model)
+    if (yield from turn.catch_up(since, until)):
+        written = turn.writing(until)
+        if written is not None:
+            yield written
 
 
 def _lowest(marks: Mapping[int, Mark]) -> int:

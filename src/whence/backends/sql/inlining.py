@@ -5,7 +5,8 @@ appends looks at it: if it is at the end of the log, or near it, rows and checkp
 the append. If it is not, or was made by other code, or people want it to stand still, nothing is
 done for it: then it is led along the log as all others are, until it is there again.
 
-What has to be asked is said by generators, so that each store can ask it in its own way.
+What has to be asked is said by generators, some statements at a time, so that each store can ask
+in its own way, and wait once for all of them.
 """
 
 import sqlite3
@@ -30,125 +31,132 @@ R = TypeVar("R", bound=ReadModel)
 Result = TypeVar("Result")
 
 Found = Sequence[Sequence[Any]]
-Work = Generator[Statement, Found, Result]
-"""Says what to ask, one statement after the other, and is sent the rows of each."""
-Ask = Callable[[str, Sequence[Any]], Found]
-
-
-def run(work: Work[Result], ask: Ask) -> Result:
-    """Do ``work``, one statement after the other."""
-    try:
-        statement = next(work)
-        while True:
-            try:
-                found = ask(*statement)
-            except Exception as error:
-                statement = work.throw(error)
-            else:
-                statement = work.send(found)
-    except StopIteration as done:
-        result: Result = done.value
-        return result
+"""The rows of one statement; of one that changes something, none."""
+Work = Generator[Sequence[Statement], Sequence[Found], Result]
+"""Says what to ask next, and is sent what was found."""
 
 
 class AskedRows(RowTable[R]):
-    """Loads and stores rows in whatever way a store asks."""
+    """Rows of a table that somebody else asks."""
 
-    def loaded(self, keys: Iterable[Any]) -> Work[Rows[R]]:
-        """The rows that there are of ``keys``."""
-        to, rows = self._key_to_db, Rows[R]()
-        values = list(keys) if to is None else [to(key) for key in keys]
-        for statement in self._statements.loading(values):
-            for found in (yield statement):
-                row = self.row(tuple(found))
-                rows[self._get_key(row)] = row
-        return rows
+    def asking(self, keys: Iterable[Any]) -> Sequence[Statement]:
+        """What finds the rows of ``keys``."""
+        to = self._key_to_db
+        return [*self._statements.loading([key if to is None else to(key) for key in keys])]
 
-    def stored(
+    def found(self, answers: Iterable[Found]) -> Rows[R]:
+        """The rows that were found."""
+        rows = [self.row(tuple(values)) for found in answers for values in found]
+        return {self._get_key(row): row for row in rows}
+
+    def writing(
         self, rows: Rows[R], changed: Mapping[Any, int], existed: Iterable[Any]
-    ) -> Work[None]:
-        """Write the ``changed`` rows; ``existed`` are the keys that have one."""
+    ) -> Sequence[Statement]:
+        """What writes the ``changed`` rows; ``existed`` are the keys that have one."""
         to, written = self._key_to_db, list[tuple[Any, ...]]()
         for key, position in changed.items():
             row = rows[key]
             if row is not None:
-                value = key if to is None else to(key)
-                written.append((*self._values(row), position, value))
+                written.append((*self._values(row), position, key if to is None else to(key)))
         gone = [key for key in existed if key in changed and rows[key] is None]
-        for statement in self._statements.deleting(gone if to is None else [to(k) for k in gone]):
-            yield statement
-        for statement in self._statements.storing(written):
-            yield statement
+        deleting = self._statements.deleting([key if to is None else to(key) for key in gone])
+        return [*deleting, *self._statements.storing(written)]
 
 
 class InlineModel(Generic[R]):
     """One inline read model, or the table that will replace its own."""
 
-    def __init__(self, fold: Fold[R], database: ReadDatabase, name: str) -> None:
+    def __init__(self, fold: Fold[R], database: ReadDatabase, name: str, log: str) -> None:
         self.fold, self.name, self.shape = fold, name, fold.spec.shape
-        self._database = database
+        self._database, self._log = database, log
 
     @cached_property
-    def _rows(self) -> AskedRows[R]:
+    def rows(self) -> AskedRows[R]:
+        """Its table."""
         spec = self.fold.spec
         table = table_of(spec, self.name, self.name)
         return AskedRows(spec, table, self._database.engine.dialect)
 
-    @cached_property
-    def _misfits(self) -> tuple[type[BaseException], ...]:
-        """What a row brings about that its table cannot keep."""
-        dialect = self._database.engine.dialect
-        driver = dialect.loaded_dbapi
-        found = driver.DataError, driver.IntegrityError, TypeError, ValueError, OverflowError
-        binding = (driver.ProgrammingError, driver.InterfaceError) if is_sqlite(dialect) else ()
-        return *found, *binding
+    def read(self, events: Sequence[Recorded]) -> list[Step]:
+        """Decode what concerns it. Raises `Stuck`."""
+        return self.fold.read(self.fold.concerning(events))
 
-    def keep(self, missed: Sequence[Recorded], events: Sequence[Recorded]) -> Work[bool]:
-        """Fold what it has ``missed`` and then ``events``. False: it cannot fold the former.
+    def missing(self, since: int, until: int) -> Statement:
+        """What finds the events after ``since`` up to ``until``, and one if they are too many."""
+        mark = mark_of(self._database.engine.dialect)
+        statement = (
+            f"select position, stream, version, type, data from {self._log}"
+            f" where position > {mark} and position <= {mark} order by position limit {mark}"
+        )
+        return statement, (since, until, PAGE_EVENTS + 1)
 
-        Raises `NotFolded` if it cannot fold the latter.
-        """
+    def moving(self, position: int) -> Statement:
+        """What moves its checkpoint, which is held."""
+        mark = mark_of(self._database.engine.dialect)
+        statement = f"update whence_checkpoints set position = {mark} where name = {mark}"
+        return statement, (position, self.name)
+
+
+class Turn(Generic[R]):
+    """What becomes of one inline read model in one transaction."""
+
+    def __init__(self, model: InlineModel[R], events: Sequence[Recorded] = ()) -> None:
+        self.model = model
+        self._steps: list[Step] = []
+        self._missed: list[Step] = []
+        self._stuck: Stuck | None = None
+        self._rows: Rows[R] = {}
+        self._existed: list[Any] = []
         try:
-            earlier = self._read(missed)
-        except Stuck:
-            return False  # whoever follows the log knows what to do with it
-        try:
-            own = self._read(events)
-            steps = [*earlier, *own]
-            if not steps:
-                return True
-            rows = yield from self._rows.loaded(keys_of(steps))
-            existed, changed = list(rows), dict[Any, int]()
-            try:
-                changed |= self.fold.apply(earlier, rows)
-            except Stuck:
-                return False
-            changed |= self.fold.apply(own, rows)
-            yield from self._rows.stored(rows, changed, existed)
+            self._steps = model.read(events)
         except Stuck as stuck:
-            raise NotFolded(self.fold.spec.name, stuck.error) from stuck.error
-        except self._misfits as error:
-            raise NotFolded(self.fold.spec.name, error) from error
+            self._stuck = stuck
+
+    def catch_up(self, since: int, until: int) -> Work[bool]:
+        """Find what it needs, and what is between. False: that is for those who follow the log."""
+        if since < until:
+            (found,) = yield [self.model.missing(since, until)]
+            if len(found) > PAGE_EVENTS:
+                return False
+            events = [Recorded(row[0], row[1], row[2], row[3], bytes(row[4])) for row in found]
+            try:
+                self._missed = self.model.read(events)
+            except Stuck:
+                return False  # they know what to do with it
+        if steps := [*self._missed, *self._steps]:
+            answers = yield self.model.rows.asking(keys_of(steps))
+            self._rows = self.model.rows.found(answers)
+            self._existed = list(self._rows)
         return True
 
-    def _read(self, events: Sequence[Recorded]) -> list[Step]:
-        return self.fold.read(self.fold.concerning(events))
+    def writing(self, position: int) -> Sequence[Statement] | None:
+        """What writes all of it, and moves the checkpoint to ``position``.
+
+        None: what was before cannot be folded. Raises `Stuck` if the rest cannot.
+        """
+        if self._stuck is not None:
+            raise self._stuck
+        try:
+            changed = self.model.fold.apply(self._missed, self._rows)
+        except Stuck:
+            return None
+        changed |= self.model.fold.apply(self._steps, self._rows)
+        written = self.model.rows.writing(self._rows, changed, self._existed)
+        return [*written, self.model.moving(position)]
 
 
 class InlineModels:
-    """All inline read models of an application, and the log that they are kept beside.
+    """All inline read models of an application, in the database of the log.
 
-    ``log`` is the name of the table of events.
+    ``log`` is the name of the table of events there.
     """
 
     def __init__(self, folds: Iterable[Fold[Any]], database: ReadDatabase, log: str) -> None:
-        models = [InlineModel(fold, database, fold.spec.name) for fold in folds]
-        self._models = {model.name: model for model in models}
-        specs = [model.fold.spec for model in models]
+        self._models = [InlineModel(fold, database, fold.spec.name, log) for fold in folds]
+        specs = [model.fold.spec for model in self._models]
         self._words = {w for spec in specs for cls in spec.evolvers for w in describe(cls).words}
         self._follows = frozenset[str]().union(*(spec.follows for spec in specs))
         self._database = database
-        self.log = log
 
     def concerns(self, commits: Iterable[Commit]) -> bool:
         """Whether any of them changes a row."""
@@ -164,68 +172,87 @@ class InlineModels:
         Nobody else stores any before the transaction ends. Raises `NotFolded`.
         """
         first, last = events[0].position, events[-1].position
-        seen: dict[int, Sequence[Recorded] | None] = {}
-        for name, since in (yield from self._ready()).items():
-            if since >= first:
-                continue  # it has seen another log: who follows it will say so
-            if since not in seen:
-                seen[since] = yield from missed(self._database, self.log, since, first - 1)
-            before = seen[since]
-            if before is not None and (yield from self._models[name].keep(before, events)):
-                yield move(self._database, name, last)
+        turns = [Turn(model, events) for model in self._models]
+        held, shapes = yield self._asking
+        ready, written = _ready(held, shapes), list[Statement]()
+        for turn in turns:
+            shape, since = ready.get(turn.model.name, ("", first))
+            if shape != turn.model.shape or since >= first:
+                continue
+            if (yield from turn.catch_up(since, first - 1)):
+                written += self._written(turn, last)
+        if written:
+            try:
+                yield written
+            except self._misfits as error:
+                names = ", ".join(model.name for model in self._models)
+                raise NotFolded(names, error) from error
 
-    def _ready(self) -> Work[Mapping[str, int]]:
-        """How far those have come that nobody else has to look after now."""
-        dialect, names = self._database.engine.dialect, tuple(self._models)
+    def _written(self, turn: Turn[Any], position: int) -> Sequence[Statement]:
+        name = turn.model.name
+        try:
+            return turn.writing(position) or ()
+        except Stuck as stuck:
+            raise NotFolded(name, stuck.error) from stuck.error
+        except self._misfits as error:
+            raise NotFolded(name, error) from error
+
+    @cached_property
+    def _asking(self) -> Sequence[Statement]:
+        """How far all are, and the shapes of those that nobody else has to look after."""
+        dialect, names = self._database.engine.dialect, [model.name for model in self._models]
         mark, marks = mark_of(dialect), marks_of(dialect, len(names))
         # Held first: whoever changes what is asked next holds them, too.
         locked = "" if is_sqlite(dialect) else " for update"
-        found = yield (
+        holding = (
             "select name, position from whence_checkpoints"
-            f" where name in ({marks}) order by name, slice{locked}",
-            names,
+            f" where name in ({marks}) order by name, slice{locked}"
         )
-        positions: dict[str, set[int]] = {}
-        for name, position in found:
-            positions.setdefault(name, set()).add(position)
-        found = yield (
+        looking = (
             "select name, shape from whence_projections p"
             f" where name in ({marks}) and wanted = {mark}"
             " and not exists (select 1 from whence_dead d where d.name = p.name)"
             " and not exists (select 1 from whence_skipped s, whence_checkpoints c"
-            " where s.name = p.name and c.name = p.name and s.position > c.position)",
-            (*names, "running"),
+            " where s.name = p.name and c.name = p.name and s.position > c.position)"
         )
-        shapes = {row[0]: row[1] for row in found}
-        return {
-            name: min(positions[name])
-            for name, model in self._models.items()
-            if shapes.get(name) == model.shape and len(positions.get(name, ())) == 1
-        }
+        return (holding, names), (looking, [*names, "running"])
+
+    @cached_property
+    def _misfits(self) -> tuple[type[BaseException], ...]:
+        """What a row brings about that its table cannot keep."""
+        dialect = self._database.engine.dialect
+        driver = dialect.loaded_dbapi
+        found = driver.DataError, driver.IntegrityError, TypeError, ValueError, OverflowError
+        binding = (driver.ProgrammingError, driver.InterfaceError) if is_sqlite(dialect) else ()
+        return *found, *binding
 
 
-def missed(
-    database: ReadDatabase, log: str, since: int, until: int
-) -> Work[Sequence[Recorded] | None]:
-    """The events after ``since`` up to ``until``; None: they are too many."""
-    if since >= until:
-        return ()
-    mark = mark_of(database.engine.dialect)
-    found = yield (
-        f"select position, stream, version, type, data from {log}"
-        f" where position > {mark} and position <= {mark} order by position limit {mark}",
-        (since, until, PAGE_EVENTS + 1),
-    )
-    if len(found) > PAGE_EVENTS:
-        return None
-    return [Recorded(row[0], row[1], row[2], row[3], bytes(row[4])) for row in found]
+def _ready(held: Found, shapes: Found) -> Mapping[str, tuple[str, int]]:
+    """The shape of each that can be kept, and how far it is."""
+    positions: dict[str, set[int]] = {}
+    for name, position in held:
+        positions.setdefault(name, set()).add(position)
+    return {
+        name: (shape, min(positions[name]))
+        for name, shape in shapes
+        if len(positions.get(name, ())) == 1
+    }
 
 
-def move(database: ReadDatabase, name: str, position: int) -> Statement:
-    """Moves the checkpoint of ``name``, which is held."""
-    mark = mark_of(database.engine.dialect)
-    statement = f"update whence_checkpoints set position = {mark} where name = {mark}"
-    return statement, (position, name)
+def run(work: Work[Result], ask: Callable[[Statement], Found]) -> Result:
+    """Do ``work``, one statement after the other."""
+    try:
+        statements = next(work)
+        while True:
+            try:
+                found = [ask(statement) for statement in statements]
+            except Exception as error:
+                statements = work.throw(error)
+            else:
+                statements = work.send(found)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
 
 
 class OnSqlite:
@@ -237,11 +264,7 @@ class OnSqlite:
     def __call__(self, connection: sqlite3.Connection, events: Sequence[Recorded]) -> None:
         """Fold ``events`` in the transaction that stores them. Raises `NotFolded`."""
         connection.create_collation(DECIMAL, compare_decimals)
-
-        def ask(statement: str, values: Sequence[Any]) -> Found:
-            return connection.execute(statement, values).fetchall()
-
-        run(self._models.keep(events), ask)
+        run(self._models.keep(events), lambda asked: connection.execute(*asked).fetchall())
 
 
 class OnPostgres:
@@ -258,14 +281,20 @@ class OnPostgres:
         """Fold ``events`` in the transaction that stores them. Raises `NotFolded`."""
         work = self._models.keep(events)
         try:
-            statement = next(work)
+            statements = next(work)
             while True:
                 try:
-                    cursor = await connection.execute(*statement)
-                    found = await cursor.fetchall() if cursor.description else ()
+                    found = await _asked(connection, statements)
                 except Exception as error:
-                    statement = work.throw(error)
+                    statements = work.throw(error)
                 else:
-                    statement = work.send(found)
+                    statements = work.send(found)
         except StopIteration:
             return
+
+
+async def _asked(connection: Any, statements: Sequence[Statement]) -> Sequence[Found]:
+    """All of them in one go."""
+    async with connection.pipeline():
+        cursors = [await connection.execute(*statement) for statement in statements]
+    return [await cursor.fetchall() if cursor.description else () for cursor in cursors]
