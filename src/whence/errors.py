@@ -133,17 +133,27 @@ class Unknown(WhenceError):
 
 
 class Behind(WhenceError):
-    """A read model has not yet seen what the reader asked for."""
+    """A read model has not yet seen what the reader asked for.
 
-    def __init__(self, model: str, wanted: int, reached: int, waited: float) -> None:
+    ``halted`` says that people want it to stand still: it is "paused" or "retired".
+    """
+
+    def __init__(
+        self, model: str, wanted: int, reached: int, waited: float, halted: str | None = None
+    ) -> None:
+        remedy = (
+            "Is something running its projection (async with app, or whence worker)?"
+            if halted is None
+            else f"It is {halted}: `whence projections resume {model}` lets it go on"
+        )
         super().__init__(
             f"{model} has reached position {reached}, not yet {wanted}"
-            f" ({wanted - reached} behind) after {waited:.1f} s."
-            " Is something running its projection (async with app, or whence worker)?"
+            f" ({wanted - reached} behind) after {waited:.1f} s. {remedy}"
         )
         self.model: str = model
         self.wanted: int = wanted
         self.reached: int = reached
+        self.halted: str | None = halted
 
 
 class HandlerFailed(WhenceError):

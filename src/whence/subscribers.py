@@ -129,6 +129,11 @@ class Subscriber(Follower, Protocol):
     """A follower whose work can be made anew."""
 
     @property
+    def shape(self) -> str:
+        """A hash of the code that makes what it keeps."""
+        ...
+
+    @property
     def controls(self) -> Controls:
         """What people can do with it."""
         ...

@@ -16,7 +16,7 @@ from whence.clock import Clock, SystemClock
 from whence.errors import Behind, StoreError, WhenceError, WiringError
 from whence.leases import Everything, Ownership
 from whence.reporting import Owners, Report
-from whence.status import Status
+from whence.status import Status, Wanted
 from whence.store import EventStore
 from whence.subscribers import Build, Halted, Overtaken, Subscriber, Superseded
 from whence.walking import Walk
@@ -47,9 +47,11 @@ class Subscription:
         self._store = store
         ownership = ownership or Everything()
         self._walk = Walk(subscriber, store, ownership)
+        self._shared = not isinstance(ownership, Everything)
         self._builder = Builder(store, ownership)
         self._report = Report(subscriber, store, clock or SystemClock(), owners)
         self._error: Exception | None = None
+        self._halted: Wanted | None = None
         self._failures = 0
         self._well = self._led = False
         self._looked = 0.0
@@ -98,7 +100,8 @@ class Subscription:
         while (reached := await self._reached()) < position:
             left = end - monotonic()
             if left <= 0:
-                raise Behind(self.name, position, reached, timeout) from self._error
+                halted = self._halted
+                raise Behind(self.name, position, reached, timeout, halted) from self._error
             if self._leads_all:
                 await self._moves_to(position, min(left, _WAIT))
             else:  # another process does some of the work: look how far it has come
@@ -125,6 +128,19 @@ class Subscription:
             if standing is None or standing.generation < build.generation:
                 raise WhenceError(f"the rebuild of {self.name} was cancelled")
 
+    async def take_part(self) -> bool:
+        """Take part in a rebuild beside what is there until it is finished. False: there is none."""
+        build = await self.subscriber.building()
+        if build is None:
+            return False
+        await self._builder.finish(build)
+        return True
+
+    @property
+    def can_be_shared(self) -> bool:
+        """Whether several processes can lead it at once, each some of its slices."""
+        return self._shared
+
     def wake(self) -> None:
         """Somebody has changed what is there or what is wanted: look at once."""
         self._changes += 1
@@ -137,9 +153,12 @@ class Subscription:
     async def _reached(self) -> int:
         if self._leads_all:
             return self._walk.position
-        if self._task is not None and not self._led:
-            return 0  # what is there may be of other code, and is made anew first
-        return await self.subscriber.checkpoint()
+        if self._task is None or self._led:
+            return await self.subscriber.checkpoint()
+        # What is there may be of other code, and is made anew first.
+        standing = await self.subscriber.standing()
+        ours = standing is not None and standing.shape == self.subscriber.shape
+        return standing.position if standing is not None and ours else 0
 
     async def _moves_to(self, position: int, timeout: float) -> None:
         """Wait until this process has handled everything up to ``position``."""
@@ -171,8 +190,8 @@ class Subscription:
                 )
                 log.error("%s", self._error, exc_info=error)
                 await self._stand_aside()
-            except Halted:
-                self._error = None
+            except Halted as halted:
+                self._error, self._halted = None, halted.wanted
                 await self._stand_aside()
             except Exception as error:
                 await self._failed(error)
@@ -275,7 +294,7 @@ class Subscription:
             except Superseded:
                 if self._led:
                     continue
-            self._error = None
+            self._error = self._halted = None
             return
 
     async def _failed(self, error: Exception) -> None:

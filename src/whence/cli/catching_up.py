@@ -56,11 +56,11 @@ async def _wait(subscription: Subscription, target: int, patience: float, output
 
 
 async def _reached(subscription: Subscription, target: int) -> bool:
-    """Whether it is there, after a short wait. Raises `Behind` if an error holds it up."""
+    """Whether it is there, after a short wait. Raises `Behind` if anything holds it up."""
     try:
         await subscription.reached(target, _LOOK)
     except Behind as behind:
-        if behind.__cause__ is not None:
+        if behind.__cause__ is not None or behind.halted is not None:
             raise
         return False
     return True

@@ -8,6 +8,7 @@ from whence.cli.parameters import Flag, Given
 from whence.cli.projections import projections
 from whence.cli.session import Session
 from whence.operations import Operations
+from whence.status import State
 
 app = App(
     name="projections",
@@ -53,7 +54,12 @@ async def cancel(name: str, /, *, session: Given) -> None:
 @app.command
 async def rollback(name: str, /, *, session: Given) -> None:
     """Go back to the table before the latest rebuild, and catch up from there."""
-    await _do(session, name, "back to the table of before", lambda all: all.rollback(name))
+    state = await _do(session, name, "back to the table of before", lambda all: all.rollback(name))
+    if state == "paused":
+        session.output.note(
+            "other code has made it, so it stands still: run that code, and then"
+            f" `whence projections resume {name}`"
+        )
 
 
 @app.command
@@ -64,7 +70,7 @@ async def clean(name: str, /, *, session: Given) -> None:
 
 async def _do(
     session: Session, name: str, done: str, act: Callable[[Operations], Awaitable[None]]
-) -> None:
+) -> State:
     async with session.open() as opened:
         await act(opened.projections)
         state = (await opened.projections.status(name)).state
@@ -72,3 +78,4 @@ async def _do(
         session.output.document({"name": name, "done": done, "state": state})
     else:
         session.output.say(f"{name}: {done}")
+    return state

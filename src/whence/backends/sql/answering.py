@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table
 from whence.backends.sql.database import ReadDatabase
 from whence.backends.sql.following import next_of
 from whence.backends.sql.reader import RowReader
+from whence.backends.sql.registry import Record
 from whence.errors import Behind, Retired, StoreError, WhenceError
 from whence.queries import Selection
 from whence.readmodels import ReadModel, ReadModelSpec
@@ -82,11 +83,21 @@ class ModelReader(RowReader[R]):
             return None
         found = registry.load(connection, next)
         if found is None or found.layout != self.spec.layout:
-            raise WhenceError(
-                f"the table of {name} has other columns than this code: another version of the"
-                " application has made it. Where this version is newer, `whence worker` makes the"
-                " new table beside it; else stop this one"
-            )
+            raise made_by_others(live)
         marks = (checkpoints.load(connection, one).values() for one in (name, next))
         where = [min((mark.position for mark in found), default=0) for found in marks]
         return where[0], where[1]
+
+
+def made_by_others(live: Record) -> WhenceError:
+    """What to raise where rows of other code can be of no use."""
+    remedy = (
+        "Where this version is the newer one, `whence worker` makes new rows beside them;"
+        " else stop it"
+        if live.wanted == "running"
+        else f"It is {live.wanted}: `whence projections resume {live.name}` lets it go on, and"
+        " makes them anew"
+    )
+    return WhenceError(
+        f"the rows of {live.name} were made by another version of the application. {remedy}"
+    )

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Select, func, select
 
+from whence.backends.sql.answering import made_by_others
 from whence.backends.sql.database import ReadDatabase
 from whence.backends.sql.folding import RowFollower
 from whence.backends.sql.tables import POSITION
@@ -97,8 +98,11 @@ class RowAudit(Generic[R]):
     def _without_rows(self, connection: Connection) -> Survey[R]:
         database, name = self._database, self._kept.name
         marks = database.checkpoints.load(connection, name)
-        if not marks:
+        record = database.registry.load(connection, name)
+        if record is None or not marks:
             raise StoreError(f"{name} has no rows yet: nobody has projected it")
+        if record.shape != self._kept.shape:
+            raise made_by_others(record)
         letters = database.dead.load(connection, name)
         return Survey(
             marks,
