@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -83,7 +84,12 @@ async def test_a_file_that_goes_away(path: Path, way: Callable[[Path], None]) ->
         assert sorted(path.parent.glob("*")) == left  # nothing was made in its place
 
 
-async def test_a_log_that_goes_away(path: Path) -> None:
+@pytest.mark.parametrize("system", ["Linux", "another"])
+async def test_a_log_that_goes_away(
+    path: Path, system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if system != "Linux":  # there is no /proc/self/fd
+        monkeypatch.setattr(os, "readlink", Mock(side_effect=FileNotFoundError))
     async with SqliteStore(path) as store:
         await append(store, event())
         log = path.with_name("events.db-wal")

@@ -35,7 +35,11 @@ class Appender:
     def __init__(self, file: File, inline: Inline | None = None) -> None:
         self._file, self._inline = file, inline
         self._connection = file.connect(writer=True)
-        self.wal = Wal(self._connection, file)
+        try:
+            self.wal = Wal(self._connection, file)
+        except BaseException:
+            self._connection.close()
+            raise
         self._seen = -1  # of other connections' changes
         self._head = 0
         self._versions: dict[str, int] = {}
@@ -52,6 +56,7 @@ class Appender:
 
     def close(self) -> None:
         """Let go of the file."""
+        self.wal.close()
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
 

@@ -87,9 +87,17 @@ class Wal:
     def __init__(self, connection: sqlite3.Connection, file: File) -> None:
         self._connection = connection
         self._path = wal_of(file.path)
-        self._identity = identity(self._path)
+        try:
+            self._opened = os.open(self._path, os.O_RDONLY)  # it has no locks that closing ends
+        except OSError as error:
+            raise gone(self._path) from error
+        self._place = self._now_at()
         self._size = 0
         self._limit = _LONG
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._opened)
 
     @property
     def long(self) -> bool:
@@ -98,13 +106,20 @@ class Wal:
 
     def check(self) -> None:
         """Raise `StoreError` if it is no longer there, and look how long it is."""
-        try:
-            found = os.stat(self._path)
-        except OSError as error:
-            raise gone(self._path) from error
-        if (found.st_dev, found.st_ino) != self._identity:
+        if self._now_at() != self._place:
             raise gone(self._path)
-        self._size = found.st_size
+        self._size = os.lseek(self._opened, 0, os.SEEK_END)
+
+    def _now_at(self) -> object:
+        """Differs once it is moved, deleted or replaced.
+
+        Linux can tell by the name of the open file. `os.stat` would ask for its times, too, and
+        whoever does that makes the next write note a new one, which takes long.
+        """
+        try:
+            return os.readlink(f"/proc/self/fd/{self._opened}")
+        except OSError:  # another system
+            return identity(self._path)
 
     def cut(self) -> None:
         """Bring all into the file and start anew, waiting a moment for those who still read.
