@@ -19,7 +19,7 @@ def test_a_row_that_was_changed(account: Terminal) -> None:
     by_hand("update balance set balance = 7")
     found = account("verify", "balance", code=9)
     assert "balance: 7 -> 70" in found.out
-    assert "1 differ: --repair writes them" in found.out
+    assert "1 differs: --repair writes them" in found.out
     assert "all repaired" in account("verify", "balance", "--repair").out
     account("verify", "--all")
 

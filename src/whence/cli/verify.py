@@ -147,10 +147,10 @@ def _print(found: Verified[Any], output: Output) -> None:
     if rows:
         output.table(("key", "is", "kept and folded afresh", "events"), rows)
     if found.found > len(rows):
-        output.note(f"{found.found - len(rows):,} more differ; --json names them")
+        output.note(f"{_differ(found.found - len(rows), 'more ')}; --json names them")
     result = f"{found.name}: {plural(found.rows, 'row')} compared, as of {found.position}; "
     if found.found:
-        result += f"{found.found:,} differ"
+        result += _differ(found.found)
         result += ", all repaired" if found.mended == found.found else ": --repair writes them"
     else:
         result += "all as the log says"
@@ -177,3 +177,7 @@ def _changes(one: Difference[Any]) -> str:
 def _events(one: Difference[Any]) -> str:
     named = [f"{event.type} at {event.position}" for event in one.events[-3:]]
     return ", ".join(["..."] * (len(one.events) > len(named)) + named)
+
+
+def _differ(rows: int, more: str = "") -> str:
+    return f"{rows:,} {more}{'differs' if rows == 1 else 'differ'}"
