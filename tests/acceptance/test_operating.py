@@ -97,6 +97,12 @@ def test_stopping_and_going_on(meters: Terminal) -> None:
     assert meters("projections", "--json").json[0]["state"] == "live"
 
 
+def test_rewinding(meters: Terminal) -> None:
+    meters("projections", "rewind", "share", "0")
+    assert meters("projections", "--json").json[0]["state"] == "live"
+    meters("projections", "rewind", "share", "-1", code=2)
+
+
 def test_going_back(meters: Terminal) -> None:
     meters("projections", "rollback", "share", code=7)
     meters("rebuild", "share")

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from cyclopts import App
 
-from whence.cli.parameters import Flag, Given
+from whence.cli.parameters import Count, Flag, Given
 from whence.cli.projections import projections
 from whence.cli.session import Session
 from whence.operations import Operations
@@ -43,6 +43,23 @@ async def retire(name: str, /, *, drop: Flag = False, session: Given) -> None:
         Drop what it has made, too.
     """
     await _do(session, name, "retired", lambda all: all.retire(name, drop=drop))
+
+
+@app.command
+async def rewind(name: str, position: Count, /, *, session: Given) -> None:
+    """Let it handle what came after a position once more.
+
+    The rows of a read model that were touched since are folded afresh; the handlers of a
+    Projection are called again, and have to bear that.
+
+    Parameters
+    ----------
+    name
+        Which one, as projections calls it.
+    position
+        A place in the log, as in 120; 0 for all of it.
+    """
+    await _do(session, name, f"rewound to {position}", lambda all: all.rewind(name, position))
 
 
 @app.command
