@@ -56,9 +56,9 @@ class SyncOperations:
         """See `Operations.rewind`."""
         self._run(self._operations.rewind(which, position))
 
-    def rebuild(self, which: Which, progress: Progress | None = None) -> None:
+    def rebuild(self, which: Which, progress: Progress | None = None, *, workers: int = 1) -> None:
         """See `Operations.rebuild`. ``progress`` is called from another thread."""
-        self._run(self._operations.rebuild(which, progress))
+        self._run(self._operations.rebuild(which, progress, workers=workers))
 
     def cancel(self, which: Which) -> None:
         """See `Operations.cancel`."""

@@ -15,7 +15,7 @@ Progress = Callable[[int, int], None]
 
 _LOOK = 0.05
 """Seconds between two looks at what others do."""
-STALLED = 10.0
+STALLED = 30.0
 """Seconds without progress after which a build is taken to be left alone by whoever began it."""
 
 

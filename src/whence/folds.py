@@ -104,7 +104,11 @@ class Fold(Generic[R]):
             own = self._own_key(recorded) if follows else None
             keys: Sequence[Any] = ()
             if way is not None:
-                event, found = self._decoded(way, recorded)
+                try:
+                    event = way.decode(recorded.data)
+                    found = way.find(event)
+                except Exception:
+                    event, found = self._decoded(way, recorded)  # which says what is wrong
                 keys = (found,) if type(found) is key_type else self._keys(found, recorded)
                 steps.append((recorded, event, way.evolve, keys, own))
             if own is not None and own not in keys:

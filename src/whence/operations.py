@@ -1,9 +1,11 @@
 """What people can do with the projections of an open application: `app.projections`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import overload
 
 from whence.building import Progress
+from whence.config import Setting
+from whence.crew import helping
 from whence.errors import NotFound, WiringError
 from whence.letters import DeadEvent, DeadKey, Letters, Retried, Skip
 from whence.messages import place
@@ -24,8 +26,13 @@ class Operations:
     What is done here counts for all processes, and stays so when they start again.
     """
 
-    def __init__(self, subscriptions: Subscriptions, store: EventStore) -> None:
-        self._subscriptions, self._store = subscriptions, store
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        store: EventStore,
+        settings: Callable[[], Mapping[str, Setting]],
+    ) -> None:
+        self._subscriptions, self._store, self._settings = subscriptions, store, settings
 
     @property
     def dead(self) -> "DeadLetters":
@@ -66,14 +73,23 @@ class Operations:
         await subscription.subscriber.controls.rewind(self._store, position)
         subscription.wake()
 
-    async def rebuild(self, which: Which, progress: Progress | None = None) -> None:
+    async def rebuild(
+        self, which: Which, progress: Progress | None = None, *, workers: int = 1
+    ) -> None:
         """Make everything anew from the first event on; return when it has caught up.
 
         A read model is built beside the live one, which answers meanwhile; then they change
         places. A `Projection` is emptied, and filled again in place. ``progress`` is told after
-        each page how far it is: a position, and the head of the log. Raises what stops it.
+        each page how far it is: a position, and the head of the log. With more ``workers``, so
+        many processes share the work, if their database can be shared; see `whence.crew`. Raises
+        what stops it.
         """
-        await self._of(which).rebuild(progress)
+        if workers < 1:
+            raise ValueError(f"workers is a whole number from 1 on, not {workers!r}")
+        subscription = self._of(which)
+        others = workers - 1 if subscription.can_be_shared else 0
+        async with helping(subscription.name, others, self._settings()):
+            await subscription.rebuild(progress)
 
     async def cancel(self, which: Which) -> None:
         """Break off a rebuild, whoever is at it. Raises `NotFound` if there is none."""

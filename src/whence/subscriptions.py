@@ -129,7 +129,7 @@ class Subscription:
                 raise WhenceError(f"the rebuild of {self.name} was cancelled")
 
     async def take_part(self) -> bool:
-        """Take part in a rebuild beside what is there until it is finished. False: there is none."""
+        """Take part in a rebuild until it is finished. False: there is none."""
         build = await self.subscriber.building()
         if build is None:
             return False
@@ -155,8 +155,8 @@ class Subscription:
             return self._walk.position
         if self._task is None or self._led:
             return await self.subscriber.checkpoint()
-        # What is there may be of other code, and is made anew first.
-        standing = await self.subscriber.standing()
+        # What is there may be of other code, or of another log, and is made anew first.
+        standing = await self.subscriber.standing() if self._halted is not None else None
         ours = standing is not None and standing.shape == self.subscriber.shape
         return standing.position if standing is not None and ours else 0
 

@@ -4,7 +4,7 @@ One thin facade: everything runs on an event loop in a thread of its own.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Collection, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import date
 from threading import Thread, current_thread
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select, Table
 
     from whence.blocking import SyncOperations
+    from whence.verifying import Verified
     from whence.why import Reason
 
 A = TypeVar("A", bound=Aggregate)
@@ -115,6 +116,34 @@ class SyncApp:
     ) -> "list[Reason]":
         """See `App.why`."""
         return self.run(self._app.why(model, key, column, limit=limit))
+
+    def verify(
+        self,
+        model: type[R],
+        *,
+        sample: float | None = None,
+        keys: Collection[object] | None = None,
+        repair: bool = False,
+        seed: int | None = None,
+        progress: Progress | None = None,
+    ) -> "Verified[R]":
+        """See `App.verify`. ``progress`` is called from another thread."""
+        work = self._app.verify(
+            model, sample=sample, keys=keys, repair=repair, seed=seed, progress=progress
+        )
+        return self.run(work)
+
+    def rebuild(
+        self,
+        model: type[ReadModel],
+        progress: Progress | None = None,
+        *,
+        keys: Collection[object] | None = None,
+        where: Mapping[str, object] | None = None,
+        workers: int = 1,
+    ) -> None:
+        """See `App.rebuild`. ``progress`` is called from another thread."""
+        self.run(self._app.rebuild(model, progress, keys=keys, where=where, workers=workers))
 
     @overload
     def history(self, part: type[A], id: object) -> "SyncHistory[A]": ...

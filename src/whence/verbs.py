@@ -1,6 +1,8 @@
 """The verbs of an open application: `send`, `ask`, `read`, `history`."""
 
-from collections.abc import Collection
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from operator import attrgetter
 from random import getrandbits
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
@@ -16,6 +18,7 @@ from whence.wiring import Wiring
 
 if TYPE_CHECKING:
     from whence.building import Progress
+    from whence.config import Setting
     from whence.operations import Operations
     from whence.running import Running
     from whence.verifying import Verified
@@ -26,12 +29,16 @@ R = TypeVar("R", bound=ReadModel)
 S = TypeVar("S")
 
 
-class Verbs:
+class Verbs(ABC):
     """What can be done with an open application."""
 
     name: str
     wiring: Wiring
     _running: "Running | None"
+
+    @abstractmethod
+    def settings(self) -> "dict[str, Setting]":
+        """Every setting that holds for this application, and where it came from."""
 
     @property
     def running(self) -> "Running":
@@ -116,15 +123,34 @@ class Verbs:
         """What people can do with read models and projections: look, pause, rebuild, retire."""
         from whence.operations import Operations
 
-        return Operations(self.running.subscriptions, self.running.store)
+        return Operations(self.running.subscriptions, self.running.store, self.settings)
 
-    async def rebuild(self, model: type[ReadModel], progress: "Progress | None" = None) -> None:
+    async def rebuild(
+        self,
+        model: type[ReadModel],
+        progress: "Progress | None" = None,
+        *,
+        keys: Collection[object] | None = None,
+        where: Mapping[str, object] | None = None,
+        workers: int = 1,
+    ) -> None:
         """Fold a read model anew from the first event on, beside what is there; then switch.
 
         Queries go on answering from the old rows meanwhile. ``progress`` is told after each page
-        how far it is: a position, and the head of the log.
+        how far it is: a position, and the head of the log. With more ``workers`` so many
+        processes share the work, where read models are shared; see `whence.crew`.
+
+        Only the rows of ``keys``, or those that have the values ``where`` says, are folded anew
+        in place if either is given, and written if that makes a difference.
         """
-        await self.running.subscription(model).rebuild(progress)
+        if keys is None and where is None:
+            await self.projections.rebuild(model, progress, workers=workers)
+            return
+        wanted = list(keys or ())
+        if where is not None:
+            key_of = attrgetter(model.__model__.key)
+            wanted += [key_of(row) for row in await self.read(model).where(**where).all()]
+        await self.verify(model, keys=wanted, repair=True)
 
     @overload
     def history(self, part: type[A], id: object) -> History[A]: ...

@@ -31,7 +31,7 @@ COMMANDS: tuple[tuple[str, str, Group], ...] = (
     ("tail", "whence.cli.tail:tail", LOOK),
     ("history", "whence.cli.history:history", LOOK),
     ("projections", "whence.cli.operating:app", RUN),
-    ("rebuild", "whence.cli.projections:rebuild", RUN),
+    ("rebuild", "whence.cli.rebuild:rebuild", RUN),
     ("verify", "whence.cli.verify:verify", RUN),
     ("dead", "whence.cli.dead:app", RUN),
     ("worker", "whence.cli.worker:worker", RUN),

@@ -1,17 +1,11 @@
-"""`whence projections` and `whence rebuild`: how far each read model has come, and once more."""
+"""`whence projections`: how far each read model has come."""
 
 from collections.abc import Sequence
-from time import monotonic
-from typing import Any
 
-from whence.cli.exits import UsageError
-from whence.cli.messages import unknown
 from whence.cli.output import Output
-from whence.cli.parameters import Flag, Given
-from whence.cli.text import plural
+from whence.cli.parameters import Given
 from whence.leases import spans
 from whence.status import Owner, Status
-from whence.subscriptions import Subscription
 
 COLUMNS = ("name", "state", "position", "head", "lag", "error")
 
@@ -27,59 +21,6 @@ async def projections(*, session: Given) -> None:
         session.output.document([as_document(one) for one in found])
     else:
         _show(found, session.output)
-
-
-async def rebuild(
-    name: str | None = None,
-    /,
-    *,
-    all: Flag = False,
-    session: Given,
-) -> None:
-    """Make a read model anew from the first event on, beside the live one, then switch.
-
-    Queries see the old rows until they see the new ones. A rebuild that was broken off goes on
-    where it was.
-
-    Parameters
-    ----------
-    name
-        Which one, as `projections` calls it.
-    all
-        Every one of them, one after the other.
-    """
-    if (name is None) != all:
-        raise UsageError("which one? Name a read model, or say --all")
-    async with session.open() as app:
-        known = app.running.subscriptions.by_name
-        if name is not None and name not in known:
-            raise UsageError(unknown("read model", name, sorted(known)))
-        wanted = list(known.values()) if name is None else [known[name]]
-        done = [await _rebuild(one, session.output) for one in wanted]
-    if session.output.json:
-        session.output.document(done)
-
-
-async def _rebuild(subscription: Subscription, output: Output) -> dict[str, Any]:
-    start, seen = monotonic(), 0
-    total = (await subscription.status()).head
-    with output.progress(f"rebuilding {subscription.name}", total) as advance:
-
-        def progress(position: int, head: int) -> None:
-            nonlocal seen
-            advance(position - seen)
-            seen = position
-
-        await subscription.rebuild(progress)
-    status, seconds = await subscription.status(), monotonic() - start
-    if not output.json:
-        position = f"{status.position:,}"
-        output.say(f"{status.name}: rebuilt, at position {position}, in {seconds:.1f} s")
-    if status.parked:
-        keys = plural(status.parked, "key")
-        output.note(f"{keys} parked, since an event could not be handled; the rest is up to date")
-    document = {"name": status.name, "position": status.position, "parked": status.parked}
-    return document | {"seconds": round(seconds, 3)}
 
 
 def _show(statuses: Sequence[Status], output: Output) -> None:

@@ -48,10 +48,13 @@ class Readers:
         """The next page of ``scan``, and whether it is the last.
 
         The mark is taken in an earlier statement than the rows: all below it are visible then.
+        Far behind one that is known, no other is needed.
         """
-        mark = await (self._known() if scan.stream else self.watermark())
+        far = scan.limit is None and not scan.backwards and scan.after + scan.most < self._mark
+        mark = self._mark if far else await (self._known() if scan.stream else self.watermark())
         rows = await self.query(*scan.statement(mark))
-        return scan.page(rows, mark)
+        page, last = scan.page(rows, mark)
+        return page, last and not far
 
     async def counted(self, scan: Scan) -> Scan:
         """``scan``, with its tags counted if it has to choose between them."""

@@ -1,8 +1,9 @@
 """The table that will replace a live one: folded in memory, and written in bulk."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
@@ -21,11 +22,20 @@ from whence.store import PAGE_EVENTS, Page
 from whence.subscribers import Finished, Overtaken
 
 R = TypeVar("R", bound=ReadModel)
+T = TypeVar("T")
 
-_CHANGED = 20_000
+_CHANGED = 200_000
 """Rows that are changed in memory before they are written, at most."""
-_KEPT = 100_000
+_KEPT = 250_000
 """Rows that are kept in memory, at most: they need not be loaded again."""
+_PIECE = 200
+"""Events that are folded at a time, at most: between two pieces others get their turn."""
+_BRIEF = 0.005
+"""Seconds that this may take: slower folds get fewer events at a time.
+
+Not in a thread: it would fight with the event loop for the interpreter at each piece of a page
+that arrives meanwhile, and then nothing is done at the same time as the database's work.
+"""
 
 
 @dataclass(slots=True)
@@ -43,7 +53,7 @@ class NextTable(RowFollower[R]):
     """A `Build` beside the live table."""
 
     in_place = False
-    patience = 5.0
+    patience = 10.0
 
     def __init__(
         self,
@@ -59,6 +69,7 @@ class NextTable(RowFollower[R]):
         self._generations = generations
         self._memory: _Memory[R] | None = None
         self._careful = False
+        self._piece = _PIECE
 
     async def marks(self) -> Mapping[int, Mark]:
         """See `Build.marks`. What was folded and not written is forgotten."""
@@ -115,10 +126,23 @@ class NextTable(RowFollower[R]):
         read = folding.read_carefully if self._careful else folding.read
         apply = folding.apply_carefully if self._careful else self.fold.apply
         for start in range(0, len(events), PAGE_EVENTS):
-            steps = await asyncio.to_thread(read, events[start : start + PAGE_EVENTS])
+            steps: list[Step] = []
+            async for some in self._pieces(events[start : start + PAGE_EVENTS]):
+                steps += read(some)
             if not memory.complete:
                 await self._load(memory, steps)
-            memory.changed |= await asyncio.to_thread(apply, steps, memory.hand.rows)
+            async for few in self._pieces(steps):
+                memory.changed |= apply(few, memory.hand.rows)
+
+    async def _pieces(self, whole: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+        """Piece by piece, so that others get their turn. See `_BRIEF`."""
+        start = 0
+        while start < len(whole):
+            began, end = monotonic(), start + self._piece
+            yield whole[start:end]
+            start, took = end, monotonic() - began
+            self._piece = max(1, min(_PIECE, int(self._piece * _BRIEF / took)))
+            await asyncio.sleep(0)
 
     async def _load(self, memory: _Memory[R], steps: Sequence[Step]) -> None:
         missing = [key for key in keys_of(steps) if key not in memory.hand.rows]
