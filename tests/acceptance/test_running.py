@@ -74,6 +74,32 @@ def test_a_rebuild_makes_rows_anew(account: Terminal) -> None:
     assert account("read", "balance", "ACC1", "--json").json["row"]["balance"] == 70
 
 
+@pytest.mark.parametrize("chosen", [("--key", "ACC1"), ("--where", "owner=alice")])
+def test_some_rows_are_made_anew_in_place(account: Terminal, chosen: tuple[str, str]) -> None:
+    account("send", "OpenAccount", "account_id=ACC2", "owner=bob")
+    account("read", "balance")
+    change(account.folder / "bank.read.db", "update balance set balance = 1000000")
+    answer = account("rebuild", "balance", *chosen)
+    assert answer.out == "balance: 1 row folded afresh, 1 written\n"
+    rows = account("read", "balance", "--json").json["rows"]
+    assert {one["account_id"]: one["balance"] for one in rows} == {"ACC1": 70, "ACC2": 1_000_000}
+    again = account("rebuild", "balance", *chosen, "--json").json
+    assert again == [{"name": "balance", "position": 4, "rows": 1, "written": 0}]
+
+
+def test_a_live_rebuild_follows_the_log_meanwhile(totals: Terminal) -> None:
+    totals("rebuild", "balance")
+    assert statuses(totals)["total"]["state"] == "new"
+    totals("rebuild", "balance", "--live")
+    assert statuses(totals)["total"]["state"] != "new"
+
+
+def test_one_process_is_enough_for_sqlite(account: Terminal) -> None:
+    answer = account("rebuild", "balance", "--workers", "4")
+    assert answer.out.startswith("balance: rebuilt, at position 3, in ")
+    assert answer.err == "balance is made anew by one process: its database has one writer\n"
+
+
 def test_all_are_rebuilt_one_after_the_other(totals: Terminal) -> None:
     found = totals("rebuild", "--all", "--json").json
     assert [(one["name"], one["position"], one["parked"]) for one in found] == [
@@ -90,6 +116,10 @@ def test_all_are_rebuilt_one_after_the_other(totals: Terminal) -> None:
         ((), "which one? Name a read model, or say --all"),
         (("balance", "--all"), "which one?"),
         (("blance",), "no read model is called 'blance'. Did you mean balance?"),
+        (("--all", "--key", "ACC1"), "--key and --where make some rows of one read model anew"),
+        (("balance", "--key", "ACC1", "--live"), "--key and --where make some rows"),
+        (("balance", "--where", "owner=alice", "--workers", "2"), "--key and --where make some"),
+        (("balance", "--workers", "0"), "--workers"),
     ],
 )
 def test_a_rebuild_must_say_of_what(

@@ -7,10 +7,11 @@ import pytest
 from whence import App
 from whence.backends.sql.building import NextTable
 from whence.building import Builder
+from whence.errors import WiringError
 from whence.subscribers import Build, Finished
 from whence.walking import Walk
 
-from .accounts import Balance, Deposit, Open, fill
+from .accounts import Balance, Deposit, Open, app, fill
 
 
 async def test_a_rebuild_while_everything_goes_on(accounts: App) -> None:
@@ -110,3 +111,56 @@ async def test_one_of_two_who_are_at_the_same_rebuild_is_given_up(
         async with asyncio.timeout(20):
             await second
         assert (await accounts.verify(Balance)).in_sync
+
+
+async def test_other_processes_take_part(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This one does its share of it, but not the rest, and not the end."""
+
+    async def never(_: object) -> bool:
+        return False
+
+    monkeypatch.setenv("WHENCE_APP", "tests.verifying.accounts:app")
+    async with app.using(store=postgres_url, projecting=False) as accounts:
+        await fill(accounts)
+        monkeypatch.setattr(NextTable, "switch", never)
+        await accounts.rebuild(Balance, workers=2)
+        assert await accounts.read(Balance).count() == 18
+        assert (await accounts.verify(Balance)).in_sync
+
+
+async def test_an_application_that_others_cannot_open_is_refused(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WHENCE_APP", raising=False)
+    async with app.using(store=postgres_url, projecting=False) as accounts:
+        with pytest.raises(WiringError, match="WHENCE_APP"):
+            await accounts.rebuild(Balance, workers=2)
+        with pytest.raises(ValueError, match="from 1 on, not 0"):
+            await accounts.rebuild(Balance, workers=0)
+        await accounts.rebuild(Balance)
+
+
+async def test_some_rows_are_made_anew_in_place(accounts: App) -> None:
+    table = accounts.read(Balance).table
+    write = accounts.running.database.write
+    await write(lambda c: c.execute(table.update().values(balance=7)))
+    await write(lambda c: c.execute(table.delete().where(table.c.account_id == "A2")))
+    await accounts.rebuild(Balance, keys=["A1", "A2", "nobody"])
+    assert (await accounts.verify(Balance)).found == 16
+    await accounts.rebuild(Balance, where={"owner": "owner 0"})
+    left = (await accounts.verify(Balance)).differences
+    assert {one.kept.owner for one in left if one.kept} == {"owner 1", "owner 2"}
+
+
+def test_it_is_the_same_without_awaiting(closed: App) -> None:
+    with closed.sync as accounts:
+        for n in range(3):
+            receipt = accounts.send(Open(f"A{n}", f"owner {n}"))
+        assert accounts.read(Balance).after(receipt, 30).count() == 3
+        seen: list[int] = []
+        accounts.rebuild(Balance, lambda position, _: seen.append(position))
+        assert seen[-1] == 3
+        accounts.rebuild(Balance, keys=["A1"])
+        assert accounts.verify(Balance).in_sync
