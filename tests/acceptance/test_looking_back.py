@@ -19,11 +19,11 @@ def test_the_events_behind_a_value_are_a_table(account: Terminal) -> None:
     answer = account("why", "balance", "ACC1", "balance")
     head, *lines = table(answer.out)
 
-    assert head == ["position", "time", "event", "of", "by", "what", "before", "after"]
-    assert [[line[0], *line[3:]] for line in lines] == [
-        ["3", "MoneyWithdrawn", "account-ACC1", "v3", "alice", "balance", "100", "70"],
-        ["2", "MoneyDeposited", "account-ACC1", "v2", "employer", "balance", "0", "100"],
-        ["1", "AccountOpened", "account-ACC1", "v1", "alice", "balance", "0"],
+    assert head == ["position", "time", "event", "of", "command", "by", "what", "before", "after"]
+    assert [" ".join((line[0], *line[3:])) for line in lines] == [
+        "3 MoneyWithdrawn account-ACC1 v3 WithdrawMoney alice balance 100 70",
+        "2 MoneyDeposited account-ACC1 v2 DepositMoney employer balance 0 100",
+        "1 AccountOpened account-ACC1 v1 OpenAccount alice balance 0",
     ]
     assert answer.err == "3 events changed it\n"
 
