@@ -5,6 +5,7 @@ written or read.
 """
 
 import asyncio
+import fcntl
 import os
 import resource
 from collections.abc import Callable
@@ -29,9 +30,11 @@ Alone = Callable[..., str]
 
 
 def exchange(path: Path, other: str, flags: int) -> None:
-    """Let every open handle on ``path`` lead to ``other``."""
+    """Let every handle of SQLite's on ``path`` lead to ``other``; our own only looks at it."""
     for name in os.listdir("/proc/self/fd"):
-        if os.path.realpath(f"/proc/self/fd/{name}") == str(path):
+        if os.path.realpath(f"/proc/self/fd/{name}") != str(path):
+            continue
+        if fcntl.fcntl(int(name), fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
             replacement = os.open(other, flags)
             os.dup2(replacement, int(name))
             os.close(replacement)
