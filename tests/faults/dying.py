@@ -93,6 +93,31 @@ async def retire(app: App, name: str) -> None:
     await app.projections.retire(name, drop=True)
 
 
+async def pause(app: App, name: str) -> None:
+    await app.projections.pause(name)
+
+
+async def cancel(app: App, name: str) -> None:
+    await app.projections.cancel(name)
+
+
+async def clean(app: App, name: str) -> None:
+    await app.projections.clean(name)
+
+
+async def rewind(app: App, name: str) -> None:
+    await app.projections.rewind(name, 0)
+
+
+async def repair(app: App, name: str) -> None:
+    await app.verify(kit.Total, repair=True)
+
+
+async def send(app: App, name: str) -> None:
+    await kit.append(app, kit.counted("C1", 1))
+    await kit.caught_up(app, name)
+
+
 DEEDS = {
     "follow": follow,
     "rebuild": rebuild,
@@ -100,6 +125,12 @@ DEEDS = {
     "retry": retry,
     "skip": skip,
     "retire": retire,
+    "pause": pause,
+    "cancel": cancel,
+    "clean": clean,
+    "rewind": rewind,
+    "repair": repair,
+    "send": send,
 }
 
 

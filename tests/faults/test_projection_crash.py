@@ -6,8 +6,10 @@ what a fresh fold makes.
 
 import asyncio
 import multiprocessing
+import shutil
 import signal
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from sqlalchemy import inspect, select
 from whence.app import App
 from whence.backends.sql import building, folding, leases
 from whence.envelope import NewEvent
+from whence.errors import NotFound
 
 from ..readside import counters as kit
 from . import dying
@@ -84,7 +87,8 @@ def dies(read: str, store: str, do: str, point: Point, **options: str) -> None:
     """Let a process do something, until it is killed at ``point``."""
     said: dict[str, Any] = {"read": read, "store": store, "do": do, "model": "total"}
     moment, function, times = point
-    said |= {"name": "total", "point": [moment, SQL + function, times]}
+    place = function if function.startswith("whence.") else SQL + function
+    said |= {"name": "total", "point": [moment, place, times]}
     process = PROCESSES.Process(target=dying.run, args=(said | options,))
     process.start()
     process.join(60)
@@ -100,12 +104,14 @@ async def tables(app: App) -> set[str]:
     ("before", "following:SqlFollower._page", 2),
     ("before", "checkpoints:Checkpoints.move", 2),
     ("after", "checkpoints:Checkpoints.move", 2),
+    ("after", "whence.folds:Fold.read", 2),
+    ("after", "whence.folds:Fold.apply", 2),
     ("before", "tables:RowTable.store", 1),
     ("after", "tables:RowTable.store", 2),
     ("after", "following:SqlFollower._page", 2),
     ("after", "generations:Generations.start", 1),
     ("after", "models:SqlReadModel.start", 1),
-    postgres=(2, 4, 5),
+    postgres=(2, 6, 7),
 )
 async def test_in_a_page(read_url: str, log: str, point: Point) -> None:
     dies(read_url, log, "follow", point)
@@ -126,6 +132,24 @@ async def test_in_a_page_of_a_projection(read_url: str, log: str, point: Point) 
     async with kit.counters(read_url, kit.Sums, store=log) as app:
         await kit.caught_up(app, "sums")
         assert await sums(app) == await fresh_sums(app)
+
+
+@at(
+    ("before", "whence.backends.sqlite.store:SqliteStore.append", 1),
+    ("after", "whence.backends.sqlite.store:SqliteStore.append", 1),
+    ("before", "following:SqlFollower._page", 1),
+    postgres=(1,),
+)
+async def test_between_an_event_and_its_row(
+    read_url: str, logs: dict[str, Path], tmp_path: Path, point: Point
+) -> None:
+    log = f"sqlite:///{shutil.copy(logs['good'], tmp_path / 'log.db')}"
+    dies(read_url, log, "send", point)
+    async with kit.counters(read_url, store=log) as app:
+        stored = point[0] == "after" or "append" not in point[1]
+        assert await app.running.store.head() == EVENTS + stored
+        await kit.caught_up(app)
+        assert await kit.rows(app) == await kit.fresh(app)
 
 
 @at(
@@ -225,6 +249,114 @@ async def test_while_what_is_parked_is_handled(
         assert await app.projections.dead.skipped() == []
     async with kit.counters(read_url, store=log) as app:
         await app.projections.dead.retry("total")
+        assert await kit.rows(app) == await kit.fresh(app)
+
+
+@pytest.mark.parametrize("log", ["bad"], indirect=True)
+@at(
+    ("before", "dead:Dead.add", 1),
+    ("after", "dead:Dead.add", 1),
+    ("after", "following:SqlFollower._page", 4),
+    postgres=(1,),
+)
+async def test_while_something_is_parked(read_url: str, log: str, point: Point) -> None:
+    dies(read_url, log, "follow", point, model="failing")
+    async with kit.counters(read_url, kit.failing(13), store=log) as app:
+        await kit.caught_up(app)
+        waiting = [(one.key, one.events) for one in await app.projections.dead.keys()]
+        assert waiting == [("B1", 2), ("B2", 1)]
+        assert await kit.rows(app) == await kit.fresh(app, without=range(EVENTS + 1, EVENTS + 4))
+
+
+@pytest.mark.parametrize("do", ["repair", "rewind"])
+@at(
+    ("before", "auditing:RowAudit.mend", 1),
+    ("after", "checkpoints:Checkpoints.touch_all", 1),
+    ("after", "tables:RowTable.store", 1),
+    ("after", "auditing:RowAudit.mend", 1),
+    postgres=(2,),
+)
+async def test_while_rows_are_mended(read_url: str, log: str, do: str, point: Point) -> None:
+    async with kit.counters(read_url, store=log) as app:
+        await kit.caught_up(app)
+        table = app.read(kit.Total).table
+        await app.running.database.write(lambda c: c.execute(table.update().values(total=-1)))
+    dies(read_url, log, do, point)
+    async with kit.counters(read_url, store=log) as app:
+        await kit.caught_up(app)
+        found, right = await kit.rows(app), await kit.fresh(app)
+        mended = point[:2] == ("after", "auditing:RowAudit.mend")
+        assert {row[0] == -1 for row in found.values()} == {not mended}
+        assert (await app.verify(kit.Total, repair=True)).in_sync
+        assert await kit.rows(app) == right
+
+
+@at(
+    ("before", "controls:ModelControls.clean", 1),
+    ("after", "registry:Registry.drop", 1),
+    ("after", "generations:Generations.drop", 1),
+    ("after", "controls:ModelControls.clean", 1),
+    postgres=(2,),
+)
+async def test_while_it_is_cleaned(read_url: str, log: str, point: Point) -> None:
+    async with kit.counters(read_url, store=log) as app:
+        await app.projections.rebuild("total")
+    dies(read_url, log, "clean", point)
+    async with kit.counters(read_url, store=log) as app:
+        await kit.caught_up(app)
+        assert await kit.rows(app) == await kit.fresh(app)
+        with suppress(NotFound):
+            await app.projections.clean("total")
+        assert await tables(app) == {"total"}
+
+
+@at(
+    ("after", "registry:Registry.drop", 1),
+    ("after", "generations:Generations.drop", 1),
+    ("after", "controls:ModelControls.cancel", 1),
+    postgres=(1,),
+)
+async def test_while_a_rebuild_is_cancelled(read_url: str, log: str, point: Point) -> None:
+    dies(read_url, log, "rebuild", ("after", "building:NextTable.save", 2))
+    dies(read_url, log, "cancel", point)
+    async with kit.counters(read_url, store=log) as app:
+        await kit.caught_up(app)
+        assert await kit.rows(app) == await kit.fresh(app)
+        with suppress(NotFound):
+            await app.projections.cancel("total")
+        assert await tables(app) == {"total"}
+
+
+@pytest.mark.parametrize("do", ["pause", "retire"])
+@at(
+    ("before", "registry:Registry.want", 1),
+    ("after", "registry:Registry.want", 1),
+    ("after", "controls:SqlControls.want", 1),
+    postgres=(1, 2),
+)
+async def test_while_it_is_stopped(read_url: str, log: str, do: str, point: Point) -> None:
+    dies(read_url, log, do, point)
+    async with kit.counters(read_url, store=log) as app:
+        stopped = point[:2] == ("after", "controls:SqlControls.want")
+        assert ((await kit.status(app)).state in ("paused", "retired")) is stopped
+        await app.projections.resume("total")
+        await kit.caught_up(app)
+        assert await kit.rows(app) == await kit.fresh(app)
+
+
+@at(
+    ("after", "generations:Generations.drop", 3),
+    ("after", "controls:ModelControls._dropped", 1),
+    ("after", "controls:ModelControls.drop", 1),
+    postgres=(1,),
+)
+async def test_while_its_tables_are_dropped(read_url: str, log: str, point: Point) -> None:
+    dies(read_url, log, "retire", point)
+    async with kit.counters(read_url, store=log) as app:
+        gone = point[:2] == ("after", "controls:ModelControls.drop")
+        assert await tables(app) == (set() if gone else {"total"})
+        await app.projections.resume("total")
+        await kit.caught_up(app)
         assert await kit.rows(app) == await kit.fresh(app)
 
 

@@ -156,9 +156,8 @@ async def test_some_rows_are_made_anew_in_place(accounts: App) -> None:
 
 def test_it_is_the_same_without_awaiting(closed: App) -> None:
     with closed.sync as accounts:
-        for n in range(3):
-            receipt = accounts.send(Open(f"A{n}", f"owner {n}"))
-        assert accounts.read(Balance).after(receipt, 30).count() == 3
+        receipts = [accounts.send(Open(f"A{n}", f"owner {n}")) for n in range(3)]
+        assert accounts.read(Balance).after(receipts[-1], 30).count() == 3
         seen: list[int] = []
         accounts.rebuild(Balance, lambda position, _: seen.append(position))
         assert seen[-1] == 3
