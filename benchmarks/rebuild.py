@@ -12,7 +12,7 @@ The events of an account lie far apart, as in `catching_up`.
 import asyncio
 import json
 import sqlite3
-from collections.abc import Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -44,21 +44,30 @@ def make(url: str) -> App:
 
 def rebuilding(url: str, accounts: int) -> Round:
     """Rounds of rebuilding what has caught up."""
+
+    async def rebuild(app: App) -> None:
+        await app.rebuild(bank.Balance)
+        assert await app.read(bank.Balance).count() == accounts
+
+    return rounds(url, accounts, rebuild)
+
+
+def rounds(url: str, accounts: int, work: Callable[[App], Awaitable[None]]) -> Round:
+    """Rounds of ``work`` on what has caught up, in an application that is opened for each."""
     events = accounts * EVENTS
 
-    async def rebuild() -> Sample:
+    async def one_round() -> Sample:
         async with make(url) as app:
             balances = app.read(bank.Balance)
             await balances.get(bank.account(0), after=events, timeout=600)
             with Stopwatch() as watch:
-                await app.rebuild(bank.Balance)
+                await work(app)
             row = await balances.get(bank.account(0), after=events)
             assert row is not None
             assert row.version == EVENTS
-            assert await balances.count() == accounts
         return watch.rate(events)
 
-    return lambda: asyncio.run(rebuild())
+    return lambda: asyncio.run(one_round())
 
 
 @contextmanager
