@@ -14,7 +14,7 @@ from psycopg import Error
 from whence.backends.postgres import appending
 from whence.backends.postgres.address import Address
 from whence.backends.postgres.appending import Call, Manner
-from whence.backends.postgres.connecting import Connection, Row, closed, connect, lost
+from whence.backends.postgres.connecting import Connection, Row, connect, lost
 from whence.backends.postgres.failures import BLOCKED, retried, translated, unsure
 from whence.backends.postgres.inlining import Inline, stored
 from whence.backends.postgres.tickets import Job
@@ -53,7 +53,7 @@ class Lane:
     async def close(self) -> None:
         """Let go of the connection."""
         if self._wire is not None:
-            await closed(self._wire.connection)
+            await self._wire.close()
             self._wire = None
 
     async def store(self, jobs: Sequence[Job], patience: float) -> None:
@@ -154,7 +154,8 @@ class Lane:
             await self.close()
             connection = await connect(self._address, "whence writer")
             # A pooler may choose another connection at any time.
-            self._wire = Wire(connection, prepared=not self._address.pooled)
+            prepared, shared = not self._address.pooled, self._inline is not None
+            self._wire = Wire(connection, prepared=prepared, shared=shared)
             if not self._address.pooled:
                 cursor = await connection.execute(_WHO)
                 self._identity = await cursor.fetchone()

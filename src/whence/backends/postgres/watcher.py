@@ -6,17 +6,17 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from psycopg import Error
-from psycopg.sql import SQL, Identifier
 
 from whence.backends.postgres.address import Address
-from whence.backends.postgres.connecting import Connection, closed, connect
+from whence.backends.postgres.connecting import connect
 from whence.backends.postgres.holders import Ask, Holder, holding_delivery
+from whence.backends.postgres.wire import Wire
 from whence.errors import StoreError
 from whence.telemetry import Telemetry
 
 _POLL = 0.1
 """Seconds between two looks while somebody waits and nobody has told anything."""
-_COALESCE = 0.01
+_COALESCE = 0.02
 """Seconds in which all that is stored makes one notification."""
 _BACK_OFF = 1.0
 _LONG = 5.0
@@ -44,6 +44,8 @@ class Watcher:
         self._waiting: dict[asyncio.Future[None], int] = {}
         self._look, self._news = asyncio.Event(), asyncio.Event()
         self._mark = 0
+        self._wire: Wire | None = None
+        """Where notifications are heard, and sent."""
         work = [self._looking(), self._telling(), self._naming()]
         if not address.pooled:  # a pooler in transaction mode cannot listen
             work.append(self._listening())
@@ -51,7 +53,8 @@ class Watcher:
 
     def stored(self) -> None:
         """This process has stored events."""
-        self._look.set()
+        if self._waiting:
+            self._look.set()
         self._news.set()
 
     async def wait(self, after: int, timeout: float) -> None:
@@ -100,8 +103,11 @@ class Watcher:
         while True:
             await self._news.wait()
             self._news.clear()
-            with suppress(StoreError):
-                await self._ask(statement)
+            with suppress(Error, StoreError):
+                if self._wire is None:
+                    await self._ask(statement)
+                else:
+                    await self._wire.call(statement.encode(), ())
             await asyncio.sleep(_COALESCE)
 
     async def _naming(self) -> None:
@@ -132,14 +138,20 @@ class Watcher:
     async def _listening(self) -> None:
         """On a connection of its own, and on another when that is lost."""
         while True:
-            connection: Connection | None = None
+            wire: Wire | None = None
             try:
-                connection = await connect(self._address, "whence listening")
-                await connection.execute(SQL("listen {}").format(Identifier(self._channel)))
+                connection = await connect(self._address, "whence listening", durable=False)
+                wire = Wire(connection, prepared=True, shared=False)
+                await wire.call(f'listen "{self._channel}"'.encode(), ())
                 self._look.set()
-                async for _ in connection.notifies():
-                    self._look.set()
+                self._wire = wire
+                while True:
+                    await wire.heard()
+                    if self._waiting:
+                        self._look.set()
             except (Error, StoreError):
                 await asyncio.sleep(_BACK_OFF)
             finally:
-                await closed(connection)
+                self._wire = None
+                if wire is not None:
+                    await wire.close()

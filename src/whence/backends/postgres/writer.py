@@ -72,9 +72,7 @@ class Writer:
 
     async def _together(self) -> None:
         while True:
-            await self._work.wait()
-            # What this iteration of the event loop makes ready travels together.
-            await asyncio.sleep(0)
+            await self._work.wait()  # an iteration of the event loop: what it brings goes together
             group = self._group()
             if not self._waiting:
                 self._work.clear()
