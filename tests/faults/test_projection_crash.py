@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, select
+from sqlalchemy import inspect, select, text
 
 from whence.app import App
-from whence.backends.sql import building, folding, leases
+from whence.backends.sql import building, database, folding, leases
 from whence.envelope import NewEvent
-from whence.errors import NotFound
+from whence.errors import Behind, NotFound, StoreFull
 
 from ..readside import counters as kit
 from . import dying
@@ -366,6 +366,24 @@ async def test_while_a_projection_is_emptied(read_url: str, log: str, point: Poi
     async with kit.counters(read_url, kit.Sums, store=log) as app:
         await kit.caught_up(app, "sums")
         assert await sums(app) == await fresh_sums(app)
+
+
+async def test_a_disk_that_is_full_for_a_while(
+    tmp_path: Path, log: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = f"sqlite:///{tmp_path}/read.db"
+    async with kit.counters(read, store=log, projecting=False) as app:
+        pages = await app.running.database.read(lambda c: c.scalar(text("pragma page_count")))
+    with monkeypatch.context() as patched:
+        full = f"{database._PRAGMAS} pragma max_page_count = {pages};"  # pyright: ignore[reportPrivateUsage]
+        patched.setattr(database, "_PRAGMAS", full)
+        async with kit.counters(read, store=log) as app:
+            with pytest.raises(Behind) as behind:
+                await kit.subscription(app).reached(EVENTS, 1.0)
+            assert isinstance(behind.value.__cause__, StoreFull)
+    async with kit.counters(read, store=log) as app:
+        await kit.caught_up(app)
+        assert await kit.rows(app) == await kit.fresh(app)
 
 
 async def sums(app: App) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """Whatever happens, what was folded step by step equals what is folded afresh.
 
 Events come in random order and in pages of random sizes, while writes fail before, in and after
-their transactions, applications end and start again, code changes, and tables are rebuilt, rolled
-back, paused and dropped.
+their transactions, applications end and start again, or die so that nothing more of what they do
+is kept, code changes, and tables are rebuilt, rolled back, paused and dropped.
 """
 
 import asyncio
@@ -48,6 +48,7 @@ WORDS = st.one_of(
     ),
     st.tuples(st.just("code"), st.sampled_from([kit.Total, kit.Shrunk])),
     st.tuples(st.just("wait"), st.none()),
+    st.tuples(st.just("die"), st.integers(0, 6)),
 )
 FAULTS = st.lists(st.sampled_from([None, None, None, "before", "inside", "after"]), max_size=40)
 
@@ -77,12 +78,39 @@ class SmallPages(MemoryStore):
                 yield Page(events, page.scanned)
 
 
+class Death:
+    """From some write on, nothing is written any more, until the application starts again."""
+
+    def __init__(self) -> None:
+        self._left: int | None = None
+
+    def comes(self, after: int) -> None:
+        """So many writes still succeed."""
+        self._left = after
+
+    def strikes(self) -> None:
+        """Raise if it has come; count a write."""
+        if self._left is not None:
+            if self._left == 0:
+                raise StoreError("the process is dead")
+            self._left -= 1
+
+    @property
+    def struck(self) -> bool:
+        return self._left == 0
+
+    def ends(self) -> None:
+        """Another process begins."""
+        self._left = None
+
+
 @contextmanager
-def failing_writes(faults: list[Fault]) -> Generator[None]:
+def failing_writes(faults: list[Fault], death: Death) -> Generator[None]:
     """Let writes fail, one after the other, as they are listed."""
     left, write = iter(faults), ReadDatabase.write
 
     async def failing(database: ReadDatabase, task: Callable[[Connection], Result]) -> Result:
+        death.strikes()
         fault = next(left, None)
 
         def broken(connection: Connection) -> Result:
@@ -111,6 +139,7 @@ class Life:
 
     def __init__(self, read_url: str, pages: int) -> None:
         self._store, self._read = SmallPages(pages), read_url
+        self.death = Death()
         self._model: Any = kit.Total
         self._open: App | None = None
 
@@ -128,8 +157,11 @@ class Life:
         app, self._open = self._open, None
         if app is not None:
             await app.__aexit__(None, None, None)
+        self.death.ends()
 
     async def do(self, word: str, what: Any) -> None:
+        if self.death.struck:
+            await self.end()
         app = await self.app()
         match word:
             case "append":
@@ -141,6 +173,8 @@ class Life:
                 self._model = what
             case "wait":
                 await asyncio.sleep(0.01)
+            case "die":
+                self.death.comes(what)
             case "rebuild":
                 await app.projections.rebuild("total")
             case "roll back":
@@ -158,18 +192,21 @@ class Life:
         """What is there in the end is what a fresh fold makes."""
         app = await self.app()
         await app.projections.resume("total")
+        await kit.append(app, kit.counted("A", 1))
         await kit.caught_up(app)
         assert await kit.rows(app) == await kit.fresh(app, of=self._model)
 
 
 async def live(read_url: str, words: Words, faults: list[Fault], pages: int) -> None:
     life = Life(read_url, pages)
-    with failing_writes(faults):
+    with failing_writes(faults, life.death):
         for word, what in words:
             try:
                 await life.do(word, what)
             except (StoreError, NotFound, WhenceError):
                 continue  # it could not be done, and nothing was
+        if life.death.struck:
+            await life.end()
     with patch.object(subscriptions, "_PAUSES", (0.001,)):
         await life.check()
     await life.end()
