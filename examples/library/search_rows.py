@@ -75,7 +75,7 @@ class SearchRows:
 
     def _made(self, key: str, document: Document) -> tantivy.Document:
         position, row = document
-        texts = {name: row[name] for name in self._text if row and row[name]}
+        texts = {name: row[name] for name in self._text if row and row.get(name)}
         data = json.dumps(row).encode()
         return tantivy.Document(key=key, position=position, row=data, **texts)
 

@@ -15,6 +15,7 @@ from whence.bus import Authorize, Step
 from whence.clock import Clock, SystemClock
 from whence.config import Setting, settings
 from whence.decisions import Decides, Decision
+from whence.elsewhere import RowStore
 from whence.errors import WhenceError, WiringError
 from whence.store import EventStore
 from whence.sync import SyncApp
@@ -63,7 +64,7 @@ class App(Verbs):
         self.verify_every = verify_every
         self.authorize = authorize
         self._store, self._read, self._local = store, read, local
-        self._databases: Mapping[str, str] = {}
+        self._databases: Mapping[Any, str | RowStore] = {}
         self._own_databases = True
         self._steps: list[tuple[Step, str | None, str | None]] = []
         self._running: Running | None = None
@@ -111,12 +112,12 @@ class App(Verbs):
         local: str | None = None,
         clock: Clock | None = None,
         projecting: bool | None = None,
-        databases: Mapping[str, str] | None = None,
+        databases: Mapping[Any, str | RowStore] | None = None,
     ) -> "App":
         """The same application on another store, read database or clock, as for a test.
 
-        ``databases`` maps the URLs that classes of projections name to others. On another store
-        what it does not map is the read database: the classes' own hold what is of this store.
+        ``databases`` maps what classes of projections and read models name to others. On another
+        store what it does not map is the read database: the classes' own hold what is of this one.
         """
         other = copy(self)
         other.wiring, other._steps = self.wiring.copy(), [*self._steps]
@@ -131,11 +132,11 @@ class App(Verbs):
         other.sync = SyncApp(self.name, other, other)
         return other
 
-    def _elsewhere(self, url: str | None) -> str | None:
-        """Where a projection writes to whose class names ``url``; None: to the read database."""
-        if url is None:
+    def _elsewhere(self, named: str | RowStore | None) -> str | RowStore | None:
+        """Where what names this in its class writes to; None: to the read database."""
+        if named is None:
             return None
-        return self._databases.get(url, url if self._own_databases else None)
+        return self._databases.get(named, named if self._own_databases else None)
 
     def settings(self) -> dict[str, Setting]:
         """Every setting that holds for this application, and where it came from.

@@ -43,6 +43,7 @@ import msgspec
 
 from whence.aggregate import snake_case
 from whence.codec import from_plain
+from whence.elsewhere import RowStore
 from whence.errors import Invalid, WiringError
 from whence.fingerprints import fingerprint
 from whence.handlers import Handler, Key, collect, helpers
@@ -125,8 +126,9 @@ class ReadModelSpec(Generic[R]):
     """Which fold this is, as its author counts; None: a hash of the code tells."""
     attempts: int = 3
     """How often an event is tried again that a handler fails on, before its key is parked."""
-    database: str | None = None
-    """The URL of the database that its table is in; None: the application's."""
+    database: str | RowStore | None = None
+    """The URL of the database that its table is in, or what keeps its rows; None: the
+    application's database."""
     local: bool = False
     """Each node keeps rows of its own, in a file beside its process."""
 
@@ -194,7 +196,7 @@ class ReadModelType(msgspec.StructMeta):
         kind: Kind = "catch-up",
         revision: int | None = None,
         attempts: int = 3,
-        database: str | None = None,
+        database: str | RowStore | None = None,
         local: bool = False,
         kw_only: bool = False,
     ) -> "ReadModelType":

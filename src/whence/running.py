@@ -21,10 +21,12 @@ from whence.bus import (
 )
 from whence.clock import Clock
 from whence.decisions import Decisions
+from whence.elsewhere import RowStore
 from whence.errors import WiringError
 from whence.folds import Fold
 from whence.messages import place
 from whence.models import Folding, Kept, OpenModel
+from whence.projections import ProjectionSpec
 from whence.queries import Rows
 from whence.readmodels import ReadModel, ReadModelSpec
 from whence.recording import Recorder
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
     from whence.backends.sql import ReadDatabase
     from whence.verifying import Verification
 
-Elsewhere = Callable[[str | None], str | None]
-"""The URL of the database that a projection writes to, for the one that its class names."""
+Elsewhere = Callable[[str | RowStore | None], str | RowStore | None]
+"""Finds where a read model or projection is kept, for what its class names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,18 @@ class Places:
             return self._beside(spec, backend)
         if spec.local:
             return read if read.startswith("sqlite") else self.local
-        return self.elsewhere(spec.database) or read
+        named = self.elsewhere(spec.database)
+        return named if isinstance(named, str) else read
+
+    def rows_of(self, spec: ReadModelSpec[Any]) -> RowStore | None:
+        """What keeps the rows of a read model, if that is no database."""
+        named = self.elsewhere(spec.database)
+        return None if isinstance(named, str) else named
+
+    def of_projection(self, spec: ProjectionSpec, read: str) -> str:
+        """The URL of the database that a projection writes to."""
+        named = self.elsewhere(spec.database)
+        return named if isinstance(named, str) else read
 
     def _beside(self, spec: ReadModelSpec[Any], backend: Backend) -> str:
         """The database of the store. Raises `WiringError` if read models shall be elsewhere."""
@@ -178,9 +191,10 @@ class Running:
 
     def _open_read_side(self, wiring: Wiring, places: Places, clock: Clock) -> None:
         # SQLAlchemy is imported when it is needed, not by `import whence`.
-        from whence.backends.sql import ReadDatabase, RowAudit, SqlProjection, SqlReadModel
+        from whence.backends.sql import ReadDatabase, SqlProjection, SqlReadModel
         from whence.backends.sql.inline import InlineReadModel
         from whence.backends.sql.inlining import InlineModels
+        from whence.backends.sql.placed import PlacedReadModel
         from whence.backends.sql.scratch import Scratches
         from whence.backends.sql.tables import table_of
         from whence.verifying import Verification
@@ -216,13 +230,15 @@ class Running:
             source = SqlReadModel(spec, home, wiring.events)
             if spec.kind == "inline" and beside is not None:
                 source = InlineReadModel(spec, home, wiring.events, beside.log)
+            if (rows := places.rows_of(spec)) is not None:
+                source = PlacedReadModel(spec, home, wiring.events, rows)
             reached = source.reaching(self.store, self._follow(source, home).reached)
             parked = partial(home.parked, spec.name)
             kept = Kept(source.reader, source.checkpoint, reached, parked)
             self._models[spec.cls] = OpenModel(self.folding, fold, source.table, kept)
-            self._verifications[spec.cls] = Verification(self.store, fold, RowAudit(source, home))
+            self._verifications[spec.cls] = Verification(self.store, fold, source.audit)
         for projection in (part.__projection__ for part in wiring.projections):
-            home = database(places.elsewhere(projection.database) or read_url)
+            home = database(places.of_projection(projection, read_url))
             self._follow(SqlProjection(projection, home, wiring.events), home)
 
     def _follow(self, subscriber: Subscriber, database: "ReadDatabase") -> Subscription:

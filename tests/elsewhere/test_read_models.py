@@ -1,9 +1,5 @@
 """Read models in a `RowStore`: at least once, and each event in its row exactly once."""
 
-import asyncio
-import json
-import subprocess
-import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from library.redis_rows import RedisRows
-from library.search_rows import SearchRows
+from whence.codec import to_builtins
 from whence.elsewhere import Document, RowStore, table_name
 from whence.errors import NotFound, Retired, WiringError
 
@@ -30,8 +25,6 @@ from .accounts import (
     settled,
     status,
 )
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -187,7 +180,7 @@ async def test_what_was_spoilt_by_hand_is_found_and_mended(log: str, store: RowS
         good, table = live(store), table_name("balance", 1)
         keys = sorted(await rows(app))
         wrong, stale, missing, spoilt = keys[:4]
-        earlier = Document(good[stale].position, (await _at(app, stale, -1)))
+        earlier = await _before(app, stale)
         for key, document in {
             wrong: Document(good[wrong].position, {**(good[wrong].row or {}), "balance": "1"}),
             stale: earlier,
@@ -200,7 +193,7 @@ async def test_what_was_spoilt_by_hand_is_found_and_mended(log: str, store: RowS
         found = await app.verify(model)
         assert {one.key: one.kind for one in found.differences} == {
             wrong: "wrong",
-            stale: "stale" if earlier.row else "wrong",
+            stale: "stale",
             missing: "missing",
             spoilt: "wrong",
             "invented": "extra",
@@ -216,18 +209,12 @@ async def test_what_was_spoilt_by_hand_is_found_and_mended(log: str, store: RowS
         assert await rows(app) == await fresh(app)
 
 
-async def _at(app: Any, key: str, back: int) -> Any:
-    """The row of ``key`` as it was an event of it ago."""
+async def _before(app: Any, key: str) -> Document:
+    """The row of ``key`` as it was before its latest event."""
     (model,) = app.wiring.models
     events = await app.why(model, key)
-    row = await app.read(model).as_of(events[-back].position).get(key)
-    return None if row is None else json.loads(_encoded(row))
-
-
-def _encoded(row: Any) -> bytes:
-    from whence.codec import to_json
-
-    return to_json(row)
+    row = await app.read(model).as_of(events[1].position).get(key)
+    return Document(events[1].position, to_builtins(row))
 
 
 async def test_a_checkpoint_that_was_moved_by_hand(log: str, store: RowStore) -> None:
@@ -246,64 +233,3 @@ async def test_a_checkpoint_that_was_moved_by_hand(log: str, store: RowStore) ->
         assert found.found > 0
         assert (await app.verify(model, repair=True)).in_sync
         assert await rows(app) == await fresh(app)
-
-
-# Killed.
-
-SQL = "whence.backends.sql."
-POINTS = [
-    ("before", f"{SQL}placing:Place.store", 2),
-    ("after", f"{SQL}placing:Place.store", 2),
-    ("after", f"{SQL}folding:RowFollower._write", 2),
-]
-REBUILD = [
-    ("after", f"{SQL}placing:Place.empty", 2),
-    ("after", f"{SQL}building:NextTable._flush", 1),
-    ("before", f"{SQL}generations:Generations._rename_records", 1),
-    ("before", f"{SQL}placed:PlacedGenerations.sweep", 2),
-]
-
-
-@pytest.mark.parametrize("read", ["sqlite", "postgres"])
-@pytest.mark.parametrize(
-    ("point", "rebuild"),
-    [*((point, False) for point in POINTS), *((point, True) for point in REBUILD)],
-    ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
-)
-async def test_whoever_is_killed_leaves_rows_that_become_right(
-    log: str,
-    store: RedisRows | SearchRows,
-    read: str,
-    point: tuple[str, str, int],
-    rebuild: bool,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-) -> None:
-    if read == "postgres" and isinstance(store, SearchRows):
-        return
-    url = request.getfixturevalue("postgres_url") if read == "postgres" else None
-    async with bank(log, store, url).using(projecting=False) as app:
-        await append(app, *mixed(2_500))
-    options = {"log": log, "read": url, "rebuild": rebuild, "die": point, "redis": None}
-    if isinstance(store, RedisRows):
-        prefix = getattr(store, "_prefix")  # noqa: B009
-        options["redis"] = [request.getfixturevalue("redis_url"), prefix]
-    options["index"] = str(tmp_path / "index")
-    command = [sys.executable, "-m", "tests.elsewhere.worker", json.dumps(options)]
-    dead = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=_paths())
-    assert dead.returncode == -9
-    async with bank(log, store, url) as app:
-        await append(app, *mixed(10))
-        await settled(app)
-        (model,) = app.wiring.models
-        assert await rows(app) == await fresh(app)
-        if rebuild:
-            await app.projections.rebuild("balance")
-        assert (await app.verify(model)).in_sync
-        assert await rows(app) == await fresh(app)
-
-
-def _paths() -> dict[str, str]:
-    import os
-
-    return {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'examples'}"}

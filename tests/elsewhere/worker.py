@@ -1,27 +1,31 @@
-"""A process that projects and kills itself: ``python -m tests.elsewhere.worker '{...}'``."""
+"""What a process does that projects and kills itself."""
 
 import asyncio
-import json
-import sys
-from typing import Any
+from pathlib import Path
 
 from library.redis_rows import RedisRows
 from library.search_rows import SearchRows
 from tests.faults import dying
+from whence.elsewhere import RowStore
 
 from . import accounts
 
+Redis = tuple[str, str]
+"""A URL, and the prefix of names in it."""
 
-async def work(options: dict[str, Any]) -> None:
-    dying.install(*options["die"])
-    store = RedisRows(*options["redis"]) if options["redis"] else None
-    rows = store or SearchRows(options["index"], text=("owner",))
-    async with accounts.bank(options["log"], rows, options["read"]) as app:
-        if options["rebuild"]:
-            await accounts.settled(app)
-            await app.projections.rebuild("balance")
+
+def run(
+    log: str, place: Redis | Path, read: str | None, rebuild: bool, point: tuple[str, str, int]
+) -> None:
+    """Follow the log, and rebuild if asked to, until the ``point`` is reached."""
+    dying.quicken()
+    dying.install(*point)
+    store = SearchRows(place, text=("owner",)) if isinstance(place, Path) else RedisRows(*place)
+    asyncio.run(_work(log, store, read, rebuild))
+
+
+async def _work(log: str, store: RowStore, read: str | None, rebuild: bool) -> None:
+    async with accounts.bank(log, store, read) as app:
         await accounts.settled(app)
-
-
-if __name__ == "__main__":
-    asyncio.run(work(json.loads(sys.argv[1])))
+        if rebuild:
+            await app.projections.rebuild("balance")

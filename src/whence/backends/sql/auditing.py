@@ -18,7 +18,7 @@ R = TypeVar("R", bound=ReadModel)
 
 _AT_ONCE = 2_000
 """Rows that are fetched at once."""
-_PATIENCE = 120.0
+PATIENCE = 120.0
 """Seconds that a transaction may wait for a few rows to be folded."""
 
 
@@ -46,7 +46,7 @@ class RowAudit(Generic[R]):
             survey = self._without_rows(connection)
             survey.marks = marks
             folding = asyncio.run_coroutine_threadsafe(refold(survey), loop)
-            rows, last = folding.result(_PATIENCE)
+            rows, last = folding.result(PATIENCE)
             wanted = list(keys)
             existed = set(self._kept.rows.load(connection, wanted))
             made = {key: rows.get(key) for key in wanted}

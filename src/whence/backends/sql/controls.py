@@ -70,10 +70,14 @@ class ModelControls(SqlControls):
     """Of a read model."""
 
     def __init__(
-        self, generations: Generations, live: RowFollower[Any], database: ReadDatabase
+        self,
+        generations: Generations,
+        live: RowFollower[Any],
+        database: ReadDatabase,
+        audit: RowAudit[Any],
     ) -> None:
         super().__init__(generations.live, database)
-        self._generations, self._live = generations, live
+        self._generations, self._live, self._audit = generations, live, audit
 
     async def rewind(self, store: EventStore, position: int) -> None:
         """See `Controls.rewind`: the rows that were touched since are folded afresh, as a whole.
@@ -83,7 +87,7 @@ class ModelControls(SqlControls):
         fold, keys = self._live.fold, set[Any]()
         async for page in store.read(bare(ALL), after=position):
             keys.update(keys_of(fold.read(fold.concerning(page.events))))
-        verification = Verification(store, fold, RowAudit(self._live, self._database))
+        verification = Verification(store, fold, self._audit)
         if len(keys) < _FEW:
             await verification.of(keys, repair=True)
         else:

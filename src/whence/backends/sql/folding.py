@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table
 
 from whence.backends.sql.database import ReadDatabase
 from whence.backends.sql.following import SqlFollower
-from whence.backends.sql.tables import RowTable, table_of
+from whence.backends.sql.tables import Loading, RowTable, table_of
 from whence.envelope import Recorded
 from whence.folds import Fold, Rows, Step
 from whence.parking import Parking, ParkingFold
@@ -63,7 +63,7 @@ class RowFollower(SqlFollower, Generic[R]):
         return table_of(self.spec, self.name, self.name)
 
     @cached_property
-    def rows(self) -> RowTable[R]:
+    def rows(self) -> Loading[R]:
         """Loads and stores its rows."""
         return RowTable(self.spec, self.table, self.database.engine.dialect)
 

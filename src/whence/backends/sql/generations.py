@@ -4,6 +4,7 @@ What is kept about each of them goes under its name too. All is done in the call
 in which nobody else changes tables.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -92,11 +93,21 @@ class Generations:
         self._database.registry.drop(connection, name)
         self._database.checkpoints.drop(connection, name)
         self._database.dead.drop(connection, name)
-        table_of(self._spec, name, name).drop(connection, checkfirst=True)
+        self._drop_table(connection, name)
         return found
 
     def _is_there(self, connection: Connection, name: str) -> bool:
         return inspect(connection).has_table(name)
+
+    def _make_table(self, connection: Connection, name: str, generation: int) -> None:
+        # Indexes keep their names when a table is renamed: each generation has its own.
+        table_of(self._spec, name, f"{self.live}_{generation}").create(connection)
+
+    def _drop_table(self, connection: Connection, name: str) -> None:
+        table_of(self._spec, name, name).drop(connection, checkfirst=True)
+
+    def _rename_tables(self, connection: Connection, changes: Sequence[tuple[str, str]]) -> None:
+        rename_tables(connection, changes)
 
     def _create(self, connection: Connection, name: str, live: Record | None) -> Record:
         """Make a table anew, empty, with a checkpoint at the beginning of the log."""
@@ -110,8 +121,7 @@ class Generations:
         if live is not None and name == self.live:
             record = replace(record, wanted=live.wanted)
         self.drop(connection, name)
-        # Indexes keep their names when a table is renamed: each generation has its own.
-        table_of(self._spec, name, f"{self.live}_{generation}").create(connection)
+        self._make_table(connection, name, generation)
         self._database.registry.put(connection, record)
         self._database.checkpoints.create(connection, name, record.slices, generation)
         return record
@@ -122,7 +132,7 @@ class Generations:
         if is_mysql(connection.dialect):
             # The renaming ends the transaction. Without checkpoints nobody writes meanwhile.
             database.checkpoints.rename(connection, self.live, self._held, 0)
-        rename_tables(connection, changes)
+        self._rename_tables(connection, changes)
         if is_mysql(connection.dialect):
             database.checkpoints.rename(connection, self._held, self.live, 0)
         self._rename_records(connection, *changes)

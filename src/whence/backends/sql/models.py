@@ -7,6 +7,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from whence.backends.sql.answering import ModelReader
+from whence.backends.sql.auditing import RowAudit
 from whence.backends.sql.building import NextTable
 from whence.backends.sql.controls import ModelControls
 from whence.backends.sql.database import ReadDatabase
@@ -27,6 +28,7 @@ R = TypeVar("R", bound=ReadModel)
 Reached = Callable[[int, float], Awaitable[None]]
 """Waits for a position, so many seconds at most."""
 
+
 class SqlReadModel(RowFollower[R]):
     """One read model in one database: a `Subscriber` to the log."""
 
@@ -46,7 +48,12 @@ class SqlReadModel(RowFollower[R]):
     @property
     def controls(self) -> ModelControls:
         """What people can do with it."""
-        return ModelControls(self._generations, self, self.database)
+        return ModelControls(self._generations, self, self.database, self.audit)
+
+    @property
+    def audit(self) -> RowAudit[R]:
+        """Its rows as a whole."""
+        return RowAudit(self, self.database)
 
     def letters(self, store: EventStore) -> Letters:
         """See `Subscriber.letters`."""

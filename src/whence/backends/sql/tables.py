@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import BigInteger, Column, Connection, Dialect, Index, MetaData, Table
 from sqlalchemy.exc import DBAPIError
@@ -41,6 +41,24 @@ def table_of(spec: ReadModelSpec[Any], name: str, tag: str) -> Table:
     table.append_column(Column("version", BigInteger, nullable=False))
     table.append_column(Column(POSITION, BigInteger, nullable=False))
     return table
+
+
+class Loading(Protocol[R]):
+    """Rows that are loaded and stored by the hundred."""
+
+    def load(self, connection: Connection, keys: Sequence[Any]) -> dict[Any, R | None]:
+        """The rows that there are of ``keys``."""
+        ...
+
+    def store(
+        self,
+        connection: Connection,
+        rows: Mapping[Any, R | None],
+        changed: Mapping[Any, int],
+        existed: set[Any],
+    ) -> None:
+        """Write the ``changed`` rows, each once; ``existed`` are the keys that have a row."""
+        ...
 
 
 class RowTable(Generic[R]):
