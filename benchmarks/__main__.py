@@ -40,6 +40,7 @@ POSTGRES_FIGURES = (
     "postgres.catching_up",
     "postgres.append_to_handler",
     "postgres.workers",
+    "postgres.workers_in_turns",
 )
 _SETTINGS: dict[str, Any] = {
     "max_connections": 100,

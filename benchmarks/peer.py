@@ -83,13 +83,15 @@ def copy_of_log(work: Work, events: int, accounts: int) -> None:
 
 
 def open_accounts(app: Bank, count: int, events: int) -> None:
-    """Give each of ``count`` accounts a history of ``events`` events, one save for each."""
-    for number in range(count):
-        id = bank.account(number)
-        account = Account(id, bank.owner(number))
-        for turn in range(1, events):
-            account.deposit(*bank.deposit(turn * count + number, count))
-        app.save(account)
+    """Give each of ``count`` accounts a history of ``events`` events, a hundred in each save."""
+    for start in range(0, count, 100):
+        accounts: list[Account] = []
+        for number in range(start, min(start + 100, count)):
+            account = Account(bank.account(number), bank.owner(number))
+            for turn in range(1, events):
+                account.deposit(*bank.deposit(turn * count + number, count))
+            accounts.append(account)
+        app.save(*accounts)
 
 
 def send(app: Bank, commands: Sequence[Any], threads: int) -> Sample:

@@ -2,8 +2,8 @@
 
 The load is a quarter of what the same process can send, 64 at a time. Commands are sent when they
 are due, however long the answers to earlier ones take, and the time counts from there: deciding,
-appending, hearing of it and reading. The handler is a `Projection` in a ``whence worker``, and
-writes a row for each event.
+appending, hearing of it and reading. The handler is a `Projection` in a ``whence worker``; it
+keeps the times in memory, and writes them down when the round is over.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import count
 from time import monotonic
+from typing import ClassVar
 
 import psycopg
 from sqlalchemy import Column, Connection, Float, Table
@@ -31,11 +32,18 @@ class Delays(Projection):
     """How long each deposit took to get here; its reference says when it was due."""
 
     tables = [delays]
+    seconds: ClassVar[list[float]] = []
 
     @project
     def _(self, event: bank.MoneyDeposited, connection: Connection) -> None:
         if event.note == "":
-            connection.execute(delays.insert(), {"seconds": monotonic() - float(event.reference)})
+            self.seconds.append(monotonic() - float(event.reference))
+
+    @project
+    def _(self, event: bank.AccountOpened, connection: Connection) -> None:
+        if self.seconds:
+            connection.execute(delays.insert(), [{"seconds": took} for took in self.seconds])
+            self.seconds.clear()
 
 
 app = App("bank", bank.Account, Delays)
@@ -59,7 +67,9 @@ def whence(work: Work) -> Generator[Round]:
         times, begin = work.of(round(full / 4 * SECONDS), QUICK), count()
 
         def one_round() -> Sample:
-            sender.run(paced(sender.app, times, full / 4, next(begin) * times, busy))
+            number = next(begin)
+            sender.run(paced(sender.app, times, full / 4, number * times, busy))
+            sender.run(sender.app.send(bank.OpenAccount(f"over-{number}", "nobody")))
             return Sample(measured(url, times) * 1e3)
 
         with workers.working(1, __name__, url, url):
@@ -82,7 +92,7 @@ async def paced(app: App, times: int, rate: float, start: int, busy: int) -> Non
 
 
 def measured(url: str, times: int) -> float:
-    """The p99 in seconds, when so many have been handled; they are forgotten then."""
+    """The p99 in seconds, when so many have been written down; they are forgotten then."""
     with psycopg.connect(url, autocommit=True) as connection:
         workers.until(lambda: workers.answer(connection, _HANDLED) == times)
         p99 = workers.answer(connection, _P99)

@@ -1,5 +1,8 @@
 """Catching up one read model on PostgreSQL: two worker processes against one.
 
+The workers and the server share the cores, so on two cores this is not what two free cores make
+of it: for that see `workers_in_turns`.
+
 Each process is a ``whence worker`` on one log and one read database, all on the same machine as
 the server. The events of an account lie far apart, as in `benchmarks.catching_up`. Starting is
 left out: counted is what remains to be handled when each process has its share of the slices, and
@@ -15,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, LiteralString
 
 import psycopg
@@ -25,7 +28,7 @@ from benchmarks.harness import WHENCE, Figure, Goal, Round, Sample, Side, Work
 from benchmarks.postgres import databases
 from whence import App
 
-ACCOUNTS, EVENTS, QUICK = 20_000, 10, 100
+ACCOUNTS, EVENTS, QUICK = 10_000, 10, 100
 ONE = "one worker"
 
 app = App("bank", bank.Account, bank.Balance)
@@ -36,8 +39,12 @@ _OWNERS = "select count(distinct owner) from whence_leases where name = 'balance
 _LEFT = "select coalesce(avg(%s - position), 1) from whence_checkpoints where name = 'balance'"
 
 
-def side(number: int) -> Side:
-    """So many workers."""
+Workers = list[subprocess.Popen[bytes]]
+Around = Callable[[Workers], AbstractContextManager[None]]
+
+
+def side(number: int, around: Around) -> Side:
+    """So many workers, with something ``around`` their work."""
 
     @contextmanager
     def ready(work: Work) -> Generator[Round]:
@@ -45,7 +52,11 @@ def side(number: int) -> Side:
         store = databases.log(work, accounts * EVENTS, accounts)
 
         def one_round() -> Sample:
-            with databases.database(work) as read, working(number, __name__, store, read):
+            with (
+                databases.database(work) as read,
+                working(number, __name__, store, read) as workers,
+                around(workers),
+            ):
                 return Sample(measured(read, number, accounts * EVENTS))
 
         yield one_round
@@ -53,8 +64,13 @@ def side(number: int) -> Side:
     return ready
 
 
+def undisturbed(workers: Workers) -> AbstractContextManager[None]:
+    """Let ``workers`` run as they like."""
+    return nullcontext()
+
+
 @contextmanager
-def working(number: int, module: str, store: str, read: str) -> Generator[None]:
+def working(number: int, module: str, store: str, read: str) -> Generator[Workers]:
     """So many ``whence worker``, with the ``app`` of ``module``."""
     command = [sys.executable, "-m", "whence", "--app", f"{module}:app", "worker"]
     environment = {**os.environ, "WHENCE_STORE": store, "WHENCE_READ": read}
@@ -63,7 +79,7 @@ def working(number: int, module: str, store: str, read: str) -> Generator[None]:
         for _ in range(number)
     ]
     try:
-        yield
+        yield workers
     finally:
         for worker in workers:
             worker.terminate()
@@ -99,7 +115,7 @@ FIGURE = Figure(
     "postgres.workers",
     "catching up on PostgreSQL, two worker processes",
     "events/s",
-    {WHENCE: side(2), ONE: side(1)},
+    {WHENCE: side(2, undisturbed), ONE: side(1, undisturbed)},
     (Goal(ONE, 1.6),),
     rounds=5,
 )
