@@ -8,7 +8,7 @@ is kept, code changes, and tables are rebuilt, rolled back, paused and dropped.
 import asyncio
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from unittest.mock import patch
@@ -47,10 +47,14 @@ WORDS = st.one_of(
         st.none(),
     ),
     st.tuples(st.just("code"), st.sampled_from([kit.Total, kit.Shrunk])),
-    st.tuples(st.just("wait"), st.none()),
+    st.tuples(st.sampled_from(["wait", "join", "leave"]), st.none()),
     st.tuples(st.just("die"), st.integers(0, 6)),
 )
 FAULTS = st.lists(st.sampled_from([None, None, None, "before", "inside", "after"]), max_size=40)
+
+
+_PATIENCE = 0.2
+"""Seconds that are waited for what may never come, since nothing can be written."""
 
 
 class SmallPages(MemoryStore):
@@ -142,22 +146,35 @@ class Life:
         self.death = Death()
         self._model: Any = kit.Total
         self._open: App | None = None
+        self._neighbour: App | None = None
 
     async def app(self) -> App:
         if self._open is None:
-            app = kit.counters(self._read, self._model, store=self._store)
-            while self._open is None:
-                try:
-                    self._open = await app.__aenter__()
-                except StoreError:
-                    continue
+            self._open = await self._opened()
         return self._open
+
+    async def _opened(self) -> App:
+        app = kit.counters(self._read, self._model, store=self._store)
+        while True:
+            with suppress(StoreError):
+                return await app.__aenter__()
 
     async def end(self) -> None:
         app, self._open = self._open, None
         if app is not None:
             await app.__aexit__(None, None, None)
+        await self._leave()
         self.death.ends()
+
+    async def _join(self) -> None:
+        """Another process does the same work."""
+        if self._neighbour is None:
+            self._neighbour = await self._opened()
+
+    async def _leave(self) -> None:
+        app, self._neighbour = self._neighbour, None
+        if app is not None:
+            await app.__aexit__(None, None, None)
 
     async def do(self, word: str, what: Any) -> None:
         if self.death.struck:
@@ -168,11 +185,15 @@ class Life:
                 await kit.append(app, *cast("list[NewEvent]", what))
             case "restart":
                 await self.end()
+            case "join":
+                await self._join()
+            case "leave":
+                await self._leave()
             case "code":
                 await self.end()
                 self._model = what
             case "wait":
-                await asyncio.sleep(0.01)
+                await kit.subscription(app).reached(await app.running.store.head(), _PATIENCE)
             case "die":
                 self.death.comes(what)
             case "rebuild":
@@ -205,6 +226,8 @@ async def live(read_url: str, words: Words, faults: list[Fault], pages: int) -> 
                 await life.do(word, what)
             except (StoreError, NotFound, WhenceError):
                 continue  # it could not be done, and nothing was
+        with suppress(StoreError, WhenceError):
+            await life.do("wait", None)
         if life.death.struck:
             await life.end()
     with patch.object(subscriptions, "_PAUSES", (0.001,)):
