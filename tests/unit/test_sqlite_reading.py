@@ -9,7 +9,7 @@ import pytest
 from whence.backends.sqlite import SqliteStore, selecting
 from whence.backends.sqlite.selecting import Scan
 from whence.envelope import NewEvent
-from whence.store import ALL, Commit, EventQuery, in_stream, matching
+from whence.store import ALL, Commit, EventQuery, bare, in_stream, matching
 
 EVENTS = 4_000
 
@@ -57,3 +57,37 @@ async def test_what_came_after_a_version_costs_the_same_wherever_it_is(tmp_path:
 
         early, late = await store.query(look)
     assert late == pytest.approx(early, rel=0.2)  # pyright: ignore[reportUnknownMemberType]
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+async def test_versions_are_what_is_stored_even_if_somebody_deleted_some(
+    tmp_path: Path, lost: int
+) -> None:
+    async with SqliteStore(tmp_path / "events.db") as store:
+        await store.append([Commit("c", [NewEvent("a", b"{}", "s") for _ in range(4)])])
+        await store.execute(
+            lambda connection: connection.execute(
+                "update events set version = version + 10 where version > ?", (lost,)
+            )
+        )
+        (page,) = [page async for page in store.read(bare(in_stream("s")))]
+        (whole,) = [page async for page in store.read(in_stream("s"))]
+    versions = [event.version for event in page.events]
+    assert versions == [event.version for event in whole.events]
+    assert versions == [*range(1, lost + 1), *range(lost + 11, 15)]
+
+
+async def test_an_event_knows_where_its_stream_begins(tmp_path: Path) -> None:
+    names = ["s1", "s0", "s2"]
+    rows: list[tuple[str, int]] = []
+    for opened in range(2):  # a store that was just opened has to look
+        async with SqliteStore(tmp_path / "events.db") as store:
+            for number in range(2):
+                events = [NewEvent("a", b"{}", name) for name in ["", *names]]
+                await store.append([Commit(f"c{opened}.{number}", events)])
+            rows = await store.query(
+                lambda connection: connection.execute(
+                    "select stream, origin from events order by position"
+                ).fetchall()
+            )
+    assert rows == [("", 0), ("s1", 2), ("s0", 3), ("s2", 4)] * 4

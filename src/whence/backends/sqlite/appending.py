@@ -43,6 +43,7 @@ class Appender:
         self._seen = -1  # of other connections' changes
         self._head = 0
         self._versions: dict[str, int] = {}
+        self._origins: dict[str, int] = {}
 
     @property
     def head(self) -> int:
@@ -90,7 +91,7 @@ class Appender:
     def _transaction(self, commits: Sequence[Commit], *, look_up: bool) -> list[Outcome]:
         try:
             self._refresh(commits)
-            batch = Batch(self._connection, self._head, self._versions)
+            batch = Batch(self._connection, self._head, self._versions, self._origins)
             outcomes = [batch.judge(commit, look_up=look_up) for commit in commits]
             batch.insert()
             if self._inline is not None and batch.head > self._head:
@@ -104,15 +105,15 @@ class Appender:
         return outcomes
 
     def _refresh(self, commits: Sequence[Commit]) -> None:
-        """Know the head, and the versions of all streams that ``commits`` name."""
+        """Know the head, and of all streams that ``commits`` name where they begin and end."""
         (seen,) = self._connection.execute(SQL["changes"]).fetchone()
         if seen != self._seen:
             check_version(self._connection, self._file.path)  # a later whence may have been here
-            self._versions.clear()
+            self._forget()
             self._head = selecting.head(self._connection)
             self._seen = seen
         elif len(self._versions) > _MOST_VERSIONS:
-            self._versions.clear()
+            self._forget()
         named: set[str] = set()
         for commit in commits:
             named.update(commit.expected)
@@ -121,7 +122,12 @@ class Appender:
         unknown = named.difference(self._versions, ("",))
         if unknown:
             values = (json.dumps(list(unknown)),)
-            self._versions.update(self._connection.execute(SQL["versions"], values).fetchall())
+            for stream, version, origin in self._connection.execute(SQL["versions"], values):
+                self._versions[stream], self._origins[stream] = version, origin
+
+    def _forget(self) -> None:
+        self._versions.clear()
+        self._origins.clear()
 
     def _begin(self, *, patient: bool = True) -> None:
         """Take the write lock. Nobody can come between from here to the commit.

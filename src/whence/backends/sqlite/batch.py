@@ -19,6 +19,7 @@ from whence.errors import Conflict
 from whence.store import MOST_CONFLICTING, Appended, Commit, EventQuery, Outcome
 
 _MOST_ROWS = 128  # in one insert; SQLite takes 32,766 values
+_WIDTH = 11  # columns: those of a `Row`, and the origin
 _encode_tags = msgspec.json.Encoder().encode
 
 
@@ -46,11 +47,13 @@ class Batch:
         connection: sqlite3.Connection,
         head: int,
         versions: dict[str, int],
+        origins: dict[str, int],
     ) -> None:
         self.head = head
         self._connection = connection
         self._base = head
         self._versions = versions
+        self._origins = origins
         self._stored: dict[str, Appended] = {}
         self._values: list[object] = []  # the columns of one row after another
         self._planned: list[Recorded] = []  # the rows as events, made when somebody asks
@@ -76,7 +79,7 @@ class Batch:
 
     def insert(self) -> None:
         """Write all that was planned."""
-        _insert(self._connection, _INTO_EVENTS, 10, self._values)
+        _insert(self._connection, _INTO_EVENTS, _WIDTH, self._values)
         _insert(self._connection, _INTO_TAGS, 2, self._tags)
 
     def events(self) -> Sequence[Recorded]:
@@ -85,19 +88,22 @@ class Batch:
 
     def _plan(self, commit: Commit) -> Appended:
         written: dict[str, int] = {}
-        position, versions = self.head, self._versions
+        position, versions, origins = self.head, self._versions, self._origins
         for ordinal, event in enumerate(commit.events):
             position += 1
-            stream, version, tags = event.stream, 0, None
+            stream, version, origin, tags = event.stream, 0, 0, None
             if stream:
                 written[stream] = versions[stream] = version = versions[stream] + 1
+                if version == 1:
+                    origins[stream] = position
+                origin = origins[stream]
             if event.tags:
                 tags = _encode_tags(event.tags).decode()
                 for tag in event.tags:
                     self._tags += (tag, position)
             self._values += (
                 position, stream, version, event.type, event.data, tags,
-                event.metadata, event.micros, commit.id, ordinal,
+                event.metadata, event.micros, commit.id, ordinal, origin,
             )  # fmt: skip
         self.head = position
         self._stored[commit.id] = appended = Appended(position, written)
@@ -125,8 +131,8 @@ class Batch:
         return Conflict({}, {}, found[:MOST_CONFLICTING]) if found else None
 
     def _plans(self) -> list[Recorded]:
-        new = range(10 * len(self._planned), len(self._values), 10)
-        rows = cast("list[Row]", [self._values[start : start + 10] for start in new])
+        new = range(_WIDTH * len(self._planned), len(self._values), _WIDTH)
+        rows = cast("list[Row]", [self._values[start : start + _WIDTH - 1] for start in new])
         self._planned += selecting.recorded(rows)
         return self._planned
 
@@ -135,7 +141,7 @@ class Batch:
 # each page that the statement changes, to be able to undo the statement alone.
 _INTO_EVENTS = (
     "insert or rollback into events"
-    " (position, stream, version, type, data, tags, metadata, micros, commit_id, ordinal)"
+    " (position, stream, version, type, data, tags, metadata, micros, commit_id, ordinal, origin)"
 )
 _INTO_TAGS = "insert or ignore into tags (tag, position)"
 

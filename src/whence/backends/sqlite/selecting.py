@@ -27,6 +27,9 @@ _MOST_BYTES = 8_000_000
 _MOST_OF_A_STREAM = 250
 """Events of one stream in a page for a fold: so few that the event loop may read it itself."""
 _NEVER = 2**63 - 1
+_OF_STREAM = (
+    "origin = (select position from events where stream = ? and version = 1) and version > 0"
+)
 
 Row = tuple[int, str, int, str, bytes, str | None, bytes, int, str, int]
 _BareRow = tuple[int, str, int, str, bytes]
@@ -47,10 +50,17 @@ class Scan:
     @property
     def most(self) -> int:
         """How many events the next page may hold."""
-        query, most = self.query, PAGE_EVENTS
-        if query.bare and len(query.items) == 1 and query.items[0].stream:
-            most = _MOST_OF_A_STREAM
+        most = PAGE_EVENTS if self.folded is None else _MOST_OF_A_STREAM
         return most if self.limit is None else min(self.limit, most)
+
+    @property
+    def folded(self) -> str | None:
+        """The stream that is read from its beginning or from there on, all of it, for a fold."""
+        query = self.query
+        if self.backwards or not query.bare or len(query.items) != 1:
+            return None
+        item = query.items[0]
+        return None if item.types or item.tags or item.commit_id else item.stream
 
     @property
     def order(self) -> str:
@@ -106,11 +116,20 @@ def page(connection: sqlite3.Connection, scan: Scan) -> tuple[Page, bool]:
     walks = _walks(connection, scan.query, part)
     if walks is None:
         return _sieved(connection, scan, part)
-    cursor = _select(connection, walks, scan)
-    events, cut = _fetch_bare(cursor, scan.most) if scan.query.bare else _fetch(cursor, scan.most)
+    events, cut = _found(connection, walks, scan)
     if cut:
         return Page(events, events[-1].position), len(events) == scan.limit
     return Page(events, 1 if scan.backwards else part.high), True
+
+
+def _found(
+    connection: sqlite3.Connection, walks: Sequence[_Walk], scan: Scan
+) -> tuple[list[Recorded], bool]:
+    """The events of a page, and whether there may be more."""
+    if scan.folded and (events := _folded(connection, walks[0], scan.folded, scan.most)):
+        return events
+    fetch = _fetch_bare if scan.query.bare else _fetch
+    return fetch(_select(connection, walks, scan), scan.most)
 
 
 def _sieved(connection: sqlite3.Connection, scan: Scan, part: "_Part") -> tuple[Page, bool]:
@@ -153,7 +172,7 @@ def stream_after(
 ) -> list[Recorded]:
     """The first events of ``stream`` after ``version``: ``most``, or fewer if they are large."""
     cursor = connection.execute(
-        f"select {_COLUMNS} from events where stream = ?1 and version > 0"
+        f"select {_COLUMNS} from events where {_OF_STREAM}"
         " and version between ?2 and ?3 and version > ?2 order by version limit ?4",
         (stream, version, _NEVER, most),
     )
@@ -198,14 +217,47 @@ def _fetch_bare(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool
     return list(starmap(Recorded, rows)), size >= _MOST_BYTES or len(rows) == most
 
 
+def _folded(
+    connection: sqlite3.Connection, walk: _Walk, stream: str, most: int
+) -> tuple[list[Recorded], bool] | None:
+    """The same for a stream, of which all is known but the positions, the types and the data.
+
+    Each column takes its time. The versions are dense, so they are counted; None if they turn
+    out not to be.
+    """
+    rows: list[tuple[int, str, bytes]] = []
+    keep, size = rows.append, 0
+    columns = "position, type, cast(data as blob)"
+    with closing(_along(connection, walk, columns, "asc", most)) as cursor:
+        for row in cursor:
+            keep(row)
+            size += len(row[2])
+            if size >= _MOST_BYTES:
+                break
+    first = cast("int", walk.values[1])
+    if rows:
+        (last,) = connection.execute(SQL["version_at"], (rows[-1][0],)).fetchone()
+        if last != first + len(rows) - 1:
+            return None
+    events = [
+        Recorded(at, stream, n, kind, data) for n, (at, kind, data) in enumerate(rows, first)
+    ]
+    return events, size >= _MOST_BYTES or len(rows) == most
+
+
+def _along(
+    connection: sqlite3.Connection, walk: _Walk, columns: str, order: str, most: int
+) -> sqlite3.Cursor:
+    return connection.execute(
+        f"select {columns} from events where {walk.where} order by {walk.by} {order} limit ?",
+        (*walk.values, most),
+    )
+
+
 def _select(connection: sqlite3.Connection, walks: Sequence[_Walk], scan: Scan) -> sqlite3.Cursor:
     first, columns = walks[0], _BARE if scan.query.bare else _COLUMNS
     if len(walks) == 1 and first.table == "events":
-        return connection.execute(
-            f"select {columns} from events where {first.where}"
-            f" order by {first.by} {scan.order} limit ?",
-            (*first.values, scan.most),
-        )
+        return _along(connection, first, columns, scan.order, scan.most)
     union = " union ".join(
         f"select position from (select position from {walk.table} where {walk.where}"
         f" order by {walk.by} {scan.order} limit ?)"
@@ -263,7 +315,7 @@ def _by_stream(connection: sqlite3.Connection, item: Item, stream: str, part: _P
     rest, values = _rest(item)
     # "between": from "version > 0 and version > ?" SQLite would walk all the way from 0.
     return _Walk(
-        f"stream = ? and version > 0 and version between ? and ? and +position <= ?{rest}",
+        f"{_OF_STREAM} and version between ? and ? and +position <= ?{rest}",
         (stream, first + 1, last, part.high, *values),
         by="version",
     )

@@ -9,17 +9,22 @@ select max(position) from events;
 
 -- newest: where a stream ends
 select version, position from events
-where stream = ? and version > 0
+where version > 0 and origin = (select position from events where stream = ? and version = 1)
 order by version desc limit 1;
 
 -- version: where in the log a version of a stream stands
-select position from events where stream = ? and version > 0 and version = ?;
+select position from events
+where version > 0 and version = ?2
+    and origin = (select position from events where stream = ?1 and version = 1);
 
--- versions: of many streams at once; 0 for those that are not there yet
+-- version_at: which version of its stream stands at a position
+select version from events where position = ?;
+
+-- versions: of many streams at once, and where they begin; 0 for those that are not there yet
 select value, coalesce(
-    (select version from events where stream = value and version > 0
-     order by version desc limit 1), 0)
-from json_each(?);
+    (select version from events where origin = first.position and version > 0
+     order by version desc limit 1), 0), coalesce(first.position, 0)
+from json_each(?) left join events first on first.stream = value and first.version = 1;
 
 -- commit: where a commit begins
 select position from events where ordinal = 0 and commit_id = ?;
@@ -35,17 +40,18 @@ select value, (select count(*) from (select 1 from tags where tag = value limit 
 from json_each(?)
 order by number, value;
 
--- streams: their names and versions, each found by a jump over all events of the one before
+-- streams: their names and versions, one after another as long as they start so
 with recursive names (stream) as (
-    select (select stream from events where version > 0 and stream > ?1 and stream >= ?2
+    select (select stream from events where version = 1 and stream > ?1 and stream >= ?2
             order by stream limit 1)
     union all
-    select (select stream from events where version > 0 and stream > names.stream
+    select (select stream from events where version = 1 and stream > names.stream
             order by stream limit 1)
     from names
     where substr(names.stream, 1, length(?2)) = ?2
 )
-select stream, (select version from events where stream = names.stream and version > 0
+select stream, (select version from events where version > 0 and origin = (
+                    select position from events where stream = names.stream and version = 1)
                 order by version desc limit 1)
 from names
 where substr(stream, 1, length(?2)) = ?2
