@@ -22,7 +22,7 @@ from whence.store import EventStore, check_names, of_commit
 from whence.telemetry import Telemetry
 
 
-class Receipt(Struct, frozen=True):
+class Receipt(Struct, frozen=True, gc=False):
     """The answer to a command: where its events are, never data."""
 
     position: int
@@ -36,8 +36,7 @@ class Receipt(Struct, frozen=True):
     """This command id had been handled before; nothing was done now."""
 
 
-@dataclass(slots=True)
-class Context:
+class Context(Struct):
     """A command on its way through the pipeline, and who sent it why."""
 
     command: object
@@ -56,7 +55,7 @@ class Context:
     @property
     def name(self) -> str:
         """The command's registered name."""
-        return self.form.message.name
+        return self.form.name
 
 
 class Sending(TypedDict, total=False):
@@ -74,10 +73,15 @@ class Sending(TypedDict, total=False):
     """Which message led to it."""
 
 
+_TEXTS = frozenset(("by", "correlation", "causation"))
+
+
 def check_sending(command: str, about: Mapping[str, object]) -> None:
     """Raise `Invalid` for what does not fit `Sending`, TypeError for what is not in it."""
     bad: dict[str, str] = {}
     for name, value in about.items():
+        if name in _TEXTS and type(value) is str and value.isascii():  # as nearly always
+            continue
         if name not in Sending.__annotations__:
             known = ", ".join(Sending.__annotations__)
             raise TypeError(f"nothing called {name!r} can be said beside a command, only: {known}")

@@ -14,7 +14,7 @@ from whence.store import Appended, Commit, EventQuery, EventStore
 _encode = msgspec.json.Encoder().encode
 
 
-class Metadata(msgspec.Struct, omit_defaults=True):
+class Metadata(msgspec.Struct, omit_defaults=True, gc=False):
     """What is stored beside every event: by which command, who sent it, and what caused it."""
 
     command: str
@@ -57,8 +57,8 @@ class Recorder:
 
     def _new(self, stream: str, event: object, metadata: bytes, micros: int) -> NewEvent:
         form = self._events.form(type(event))
-        word, data, tags = form.message.word, form.keep(event), form.tags(event)
-        return NewEvent(word, data, stream, tags, metadata, micros)
+        data, tags = form.keep(event), form.tags(event)
+        return NewEvent(form.word, data, stream, tags, metadata, micros)
 
     async def _unusual(self, outcome: Appended | Conflict | Unknown, context: Context) -> Receipt:
         if isinstance(outcome, Conflict):
@@ -75,5 +75,5 @@ class Recorder:
 
 
 def _receipt(commit: Commit, stored: Appended) -> Receipt:
-    ids = tuple([f"{commit.id}.{n}" for n in range(len(commit.events))])
+    ids = tuple([f"{commit.id}.{ordinal}" for ordinal in range(len(commit.events))])
     return Receipt(stored.position, stored.versions, ids)

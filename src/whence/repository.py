@@ -106,7 +106,8 @@ class Repository:
     async def handle(self, behaviour: Behaviour[Any], context: Context) -> Receipt:
         """Decide the command of ``context`` and store what happened."""
         stream = stream_of(behaviour, context)
-        await self.turns.take(stream)
+        if not self.turns.take_now(stream):
+            await self.turns.take(stream)
         try:
             return await self._decide(behaviour, stream, context)
         finally:
@@ -214,14 +215,22 @@ class Turns:
     """One command at a time for each key, such as a stream, in the order of arrival."""
 
     def __init__(self) -> None:
-        self._queues: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self._queues: dict[Hashable, deque[asyncio.Future[None]] | None] = {}  # None: nobody waits
+
+    def take_now(self, key: Hashable) -> bool:
+        """Take the turn at ``key`` if nobody has it; say whether it is this caller's."""
+        if key in self._queues:
+            return False
+        self._queues[key] = None
+        return True
 
     async def take(self, key: Hashable) -> None:
         """Wait until it is this caller's turn at ``key``."""
-        queue = self._queues.get(key)
-        if queue is None:
-            self._queues[key] = deque()
+        if self.take_now(key):
             return
+        queue = self._queues[key]
+        if queue is None:
+            queue = self._queues[key] = deque()
         turn = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
@@ -234,7 +243,7 @@ class Turns:
     def give(self, key: Hashable) -> None:
         """Let the next one at ``key`` go on."""
         queue = self._queues[key]
-        while queue:
+        while queue:  # somebody waits
             turn = queue.popleft()
             if not turn.done():
                 turn.set_result(None)

@@ -117,7 +117,7 @@ def any_of(*queries: EventQuery) -> EventQuery:
     return EventQuery(tuple(items))
 
 
-class Commit(msgspec.Struct, frozen=True):
+class Commit(msgspec.Struct, frozen=True, gc=False):
     """Events to be stored together, all or none, under a condition.
 
     ``expected`` says at which version each named stream must be; naming a stream that no
@@ -188,7 +188,7 @@ def check_read(after: int, limit: int | None) -> None:
         raise ValueError("a limit is at least 1")
 
 
-class Appended(msgspec.Struct, frozen=True):
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """The commit is stored and durable."""
 
     position: int

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
 
+_NOWHERE = nullcontext()
+
 
 @dataclass(slots=True)
 class Timing:
@@ -26,7 +28,8 @@ class Timing:
         self.count += 1
         self.failed += failed
         self.total += seconds
-        self.slowest = max(self.slowest, seconds)
+        if seconds > self.slowest:
+            self.slowest = seconds
 
 
 @dataclass(slots=True)
@@ -54,7 +57,7 @@ class Telemetry:
     def span(self, name: str, **attributes: str) -> AbstractContextManager[object]:
         """A span called ``name`` around a ``with`` block."""
         if self._tracer is None:
-            return nullcontext()
+            return _NOWHERE
         span: AbstractContextManager[object] = self._tracer.start_as_current_span(
             name, attributes=attributes
         )

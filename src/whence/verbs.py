@@ -59,7 +59,7 @@ class Verbs(ABC):
         bus = self.running.bus
         form = self.wiring.commands.form(type(command))
         if about:
-            check_sending(form.message.name, about)
+            check_sending(form.name, about)
         id = about.get("id")
         context = Context(
             command,
