@@ -97,11 +97,16 @@ class Fold(Generic[R]):
         """Decode what concerns this model. Raises `Stuck` at the first event it cannot read."""
         steps: list[Step] = []
         follows, ways, key_type = self.spec.follows, self._ways, self._key_type
+        named = key_type is str
         for recorded in events:
             way = ways.get(recorded.type)
             if way is None:
                 self._unhandled(recorded)
-            own = self._own_key(recorded) if follows else None
+            own = None
+            if follows:
+                category, _, id = recorded.stream.partition("-")
+                if category in follows:
+                    own = id if named else self._own_key(id)
             keys: Sequence[Any] = ()
             if way is not None:
                 try:
@@ -222,12 +227,7 @@ class Fold(Generic[R]):
             raise Stuck(recorded.position, unknown_type(recorded))
         self._ways[recorded.type] = None
 
-    def _own_key(self, recorded: Recorded) -> Any:
-        category, _, id = recorded.stream.partition("-")
-        if category not in self.spec.follows:
-            return None
-        if self._key_type is str:
-            return id
+    def _own_key(self, id: str) -> Any:
         try:
             return msgspec.convert(id, self._key_type, strict=False)
         except msgspec.ValidationError:

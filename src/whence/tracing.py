@@ -4,10 +4,11 @@ A row's events are found by their tag, or by their stream, if either surely tell
 Else every event of the types that the read model folds has to be looked at.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Sequence
+from contextlib import aclosing
 from datetime import date
 from enum import Enum
-from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Generic, TypeVar, cast, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from whence.aggregate import Aggregate
@@ -18,7 +19,8 @@ from whence.folds import NOTHING, Fold, Skipped, Step, Stuck
 from whence.handlers import Handler
 from whence.messages import Field, Tag, describe, registered
 from whence.readmodels import ReadModel, ReadModelSpec, scalar_of, stripped, text_of
-from whence.store import ALL, EventQuery, EventStore, Item, Page, check_names
+from whence.store import ALL, EventQuery, EventStore, Item, Page, bare, check_names
+from whence.walking import ahead
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -181,25 +183,34 @@ class Trace(Generic[R]):
 
 
 async def pages(
-    store: EventStore, fold: Fold[Any], after: int, until: int, skipped: Skipped = NOTHING
+    store: EventStore,
+    fold: Fold[Any],
+    after: int,
+    until: int,
+    skipped: Skipped = NOTHING,
+    *,
+    whole: bool = False,
 ) -> AsyncIterator[tuple[Sequence[Step], int]]:
     """Page by page what touches any row after ``after``, and how far that was looked for.
 
-    Raises the error of the first event that cannot be read.
+    The events are bare unless they are wanted ``whole``. Raises the error of the first event that
+    cannot be read.
     """
     words = frozenset(word for event in fold.spec.evolvers for word in describe(event).words)
     query = ALL if fold.spec.follows else EventQuery((Item(words),))
     if until <= after:
         return
-    async for page in store.read(query, after=after):
-        events, scanned = _up_to(page, until)
-        try:
-            steps = fold.reading(events, skipped)
-        except Stuck as stuck:
-            raise stuck.error from stuck.error.__cause__
-        yield steps, scanned
-        if scanned == until:
-            return
+    log = cast(AsyncGenerator[Page], store.read(query if whole else bare(query), after=after))
+    async with aclosing(ahead(log)) as found:
+        async for page in found:
+            events, scanned = _up_to(page, until)
+            try:
+                steps = fold.reading(events, skipped)
+            except Stuck as stuck:
+                raise stuck.error from stuck.error.__cause__
+            yield steps, scanned
+            if scanned == until:
+                return
 
 
 def _up_to(page: Page, until: int | None) -> tuple[Sequence[Recorded], int]:

@@ -292,6 +292,9 @@ class Verification(Generic[R]):
 class _Fresh(Generic[R]):
     """Rows that are folded from the log."""
 
+    _whole = False
+    """Whether it needs to know more of events than their data."""
+
     def __init__(
         self, fold: Fold[R], takes: Takes | None, keys: Iterable[Any] | None = None
     ) -> None:
@@ -319,7 +322,8 @@ class _Fresh(Generic[R]):
         """Fold what should be in the rows of ``survey``, and is not in those of ``before``."""
         low = 0 if before is None else min(m.position for m in before.marks.values())
         everything = before is None and survey.even and self._takes is None
-        async for steps, scanned in pages(store, self._fold, low, survey.position):
+        position, whole = survey.position, self._whole
+        async for steps, scanned in pages(store, self._fold, low, position, whole=whole):
             wanted = steps if everything else list(self._wanted(steps, survey, before))
             self._apply(wanted)
             if progress is not None:
@@ -354,6 +358,8 @@ class _Fresh(Generic[R]):
 
 class _Past(_Fresh[R]):
     """Rows that are folded once more, to see when they were as they are kept."""
+
+    _whole = True
 
     def __init__(self, fold: Fold[R], survey: Survey[R], keys: Sequence[Any]) -> None:
         super().__init__(fold, None, keys)

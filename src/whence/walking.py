@@ -55,7 +55,7 @@ class Walk:
         """Every page from here to the head, each after it was handled; none if slices change."""
         follower = self._follower
         log = self._store.read(follower.query, after=self.position)
-        async with aclosing(_ahead(_together(log, follower.at_once))) as pages:
+        async with aclosing(ahead(_together(log, follower.at_once))) as pages:
             async for page in pages:
                 if await follower.apply(page, self.share):
                     self._saved_at = monotonic()
@@ -77,7 +77,7 @@ class Walk:
         return bool(self.share.marks) and self.share.position < self.position
 
 
-async def _ahead(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
+async def ahead(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
     """The same. While a full page is handled, the next is fetched."""
     async with aclosing(pages):
         page = await anext(pages, None)
@@ -87,6 +87,7 @@ async def _ahead(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
                 page = await anext(pages, None)
                 continue
             fetching = asyncio.ensure_future(anext(pages, None))
+            await asyncio.sleep(0)  # so that it has asked before somebody else is busy
             try:
                 yield page
                 page = await fetching
