@@ -176,6 +176,8 @@ def _found(subscriptions: Subscriptions, which: Which) -> Subscription:
     if name is not None and name in known:
         return known[name]
     said = which if isinstance(which, str) else place(which)
+    if isinstance(which, type) and issubclass(which, ReadModel) and which.__model__.kind == "live":
+        raise WiringError(f"{said} is live: it has no table that follows the log")
     raise WiringError(
         f"{said} does not follow the log here; what does: {', '.join(known) or 'nothing'}"
     )
