@@ -1,33 +1,27 @@
 """Why a balance is what it is: an account of 1,000 events in a log of a million.
 
-* whence: ``app.why(Balance, id, "balance")`` on SQLite: each event found, typed, folded and
-  compared, the newest first.
-* whence, on PostgreSQL: the same on a server of its own.
-* floor: ``select`` of the account's events from SQLite, `json.loads`, and a list of what changed.
+* whence: ``app.why(Balance, id, "balance")``: each event found, typed, folded and compared, the
+  newest first.
+* floor: ``select`` of the account's events, `json.loads`, and a list of what changed.
 """
 
-import asyncio
 import json
 import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager
-from itertools import islice
 from time import perf_counter
 
 from benchmarks import bank, floor
 from benchmarks.harness import FLOOR, WHENCE, Figure, Round, Sample, Surplus, Work
 from whence import App
-from whence.backends.postgres import PostgresStore
-from whence.envelope import NewEvent, new_id
-from whence.store import Commit
-from whence.testing.postgres import PrivatePostgres
 
 EVENTS, ACCOUNTS = (1_000_000, 1_000), (1_000, 10)
-POSTGRES = "whence, on PostgreSQL"
 ID = bank.account(7)
 
+_EVENTS = "select type, data, metadata from events where stream = ? order by version"
 
-def _app(url: str) -> App:
+
+def make(url: str) -> App:
     return App("bank", bank.Account, bank.Balance, store=url, projecting=False)
 
 
@@ -35,38 +29,17 @@ def _app(url: str) -> App:
 def whence(work: Work) -> Generator[Round]:
     events, accounts = work.of(*EVENTS), work.of(*ACCOUNTS)
     bank.copy_of_log(work, events, accounts)
-    with bank.running(work, _app) as app:
-        yield lambda: _explained(app, events // accounts)
+    with bank.running(work, make) as app:
+        yield lambda: explained(app, events // accounts)
 
 
-@contextmanager
-def on_postgres(work: Work) -> Generator[Round]:
-    events, accounts = work.of(*EVENTS), work.of(*ACCOUNTS)
-    with PrivatePostgres() as server:
-        url = server.create_database()
-        asyncio.run(_fill(url, events, accounts))
-        with bank.running(work, lambda _: _app(url)) as app:
-            yield lambda: _explained(app, events // accounts)
-
-
-def _explained(app: bank.Running, events: int) -> Sample:
+def explained(app: bank.Running, events: int) -> Sample:
     """Milliseconds."""
     start = perf_counter()
     reasons = app.run(app.app.why(bank.Balance, ID, "balance"))
     took = perf_counter() - start
     assert len(reasons) == events
     return Sample(took * 1e3)
-
-
-async def _fill(url: str, events: int, accounts: int) -> None:
-    log = bank.history(events, accounts)
-    async with PostgresStore(url) as store:
-        while some := list(islice(log, 5_000)):
-            new = [
-                NewEvent(type, data, stream, (), bank.METADATA, bank.MICROS)
-                for stream, _, type, data in some
-            ]
-            await store.append([Commit(new_id(), new)])
 
 
 @contextmanager
@@ -88,9 +61,7 @@ def plain(work: Work) -> Generator[Round]:
 def _changes(connection: sqlite3.Connection, stream: str) -> list[tuple[int, int, str]]:
     """Each change of the balance, and who made it."""
     balance, changes = 0, list[tuple[int, int, str]]()
-    for type, data, metadata in connection.execute(
-        "select type, data, metadata from events where stream = ? order by version", (stream,)
-    ):
+    for type, data, metadata in connection.execute(_EVENTS, (stream,)):
         before = balance
         balance += json.loads(data)["amount"] if type == "MoneyDeposited" else 0
         changes.append((before, balance, json.loads(metadata)["by"]))
@@ -101,7 +72,7 @@ FIGURE = Figure(
     "why",
     "why a value is what it is: 1,000 events of a million",
     "ms",
-    {WHENCE: whence, POSTGRES: on_postgres, FLOOR: plain},
+    {WHENCE: whence, FLOOR: plain},
     (Surplus(FLOOR, 50),),
     better="less",
 )
