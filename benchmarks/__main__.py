@@ -48,6 +48,7 @@ POSTGRES_FIGURES = (
     "postgres.append_to_handler",
     "postgres.workers",
     "postgres.workers_in_turns",
+    "postgres.order",
 )
 _SETTINGS: dict[str, Any] = {
     "max_connections": 100,
