@@ -4,7 +4,14 @@ A row's events are found by their tag, or by their stream, if either surely tell
 Else every event of the types that the read model folds has to be looked at.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Collection,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import aclosing
 from datetime import date
 from enum import Enum
@@ -24,6 +31,8 @@ from whence.walking import ahead
 
 R = TypeVar("R", bound=ReadModel)
 
+_WALKS = 300
+"""Streams, or types of events with a tag, that one query asks for, about."""
 _EXACT = (str, int, UUID, date)
 """Types of keys of which equal ones have the same text."""
 
@@ -51,6 +60,30 @@ def query_of(spec: ReadModelSpec[Any], key: object, *, wide: bool = False) -> Ev
     if types:
         items.append(Item(frozenset(types)))
     return EventQuery(_merged(items))
+
+
+def queries_of(
+    spec: ReadModelSpec[Any], keys: Collection[object]
+) -> Iterator[tuple[Sequence[object], EventQuery]]:
+    """The events that can touch the rows of ``keys``: a query each for as many as fit into one."""
+    some, items, walks = list[object](), list[Item](), 0
+    for key in keys:
+        query = query_of(spec, key)
+        if query is None:
+            continue
+        some.append(key)
+        items += query.items
+        walks += sum(max(1, len(item.types)) for item in query.items)
+        if walks >= _WALKS:
+            yield some, EventQuery(_merged(items))
+            some, items, walks = [], [], 0
+    if some:
+        yield some, EventQuery(_merged(items))
+
+
+def is_narrow(query: EventQuery | None) -> bool:
+    """Whether it names streams or tags, so that what it finds is found at once."""
+    return query is not None and all(item.stream or item.tags for item in query.items)
 
 
 def homes_of(
@@ -189,15 +222,17 @@ async def pages(
     until: int,
     skipped: Skipped = NOTHING,
     *,
+    query: EventQuery | None = None,
     whole: bool = False,
 ) -> AsyncIterator[tuple[Sequence[Step], int]]:
     """Page by page what touches any row after ``after``, and how far that was looked for.
 
-    The events are bare unless they are wanted ``whole``. Raises the error of the first event that
-    cannot be read.
+    Among the events that ``query`` finds, if it is given. They are bare unless they are wanted
+    ``whole``. Raises the error of the first event that cannot be read.
     """
-    words = frozenset(word for event in fold.spec.evolvers for word in describe(event).words)
-    query = ALL if fold.spec.follows else EventQuery((Item(words),))
+    if query is None:
+        words = frozenset(word for event in fold.spec.evolvers for word in describe(event).words)
+        query = ALL if fold.spec.follows else EventQuery((Item(words),))
     if until <= after:
         return
     log = cast(AsyncGenerator[Page], store.read(query if whole else bare(query), after=after))

@@ -7,22 +7,20 @@ has to stand still meanwhile.
 
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from whence.envelope import Recorded
 from whence.folds import Fold, Rows, Skipped, Step, Stuck, stream_key
 from whence.history import Changed
 from whence.readmodels import ReadModel
+from whence.sampling import MOST, WORTH_IT, Takes, found_at_places, part, sampled
 from whence.slices import Mark, name_of, slice_of
 from whence.store import EventStore
 from whence.temporal import Progress, differing
-from whence.tracing import Trace, pages
+from whence.tracing import is_narrow, pages, queries_of, query_of
 
 R = TypeVar("R", bound=ReadModel)
 
-Takes = Callable[[Any], bool]
-"""Says of a key whether it is looked at."""
 Kind = Literal["missing", "extra", "stale", "wrong"]
 
 ROWS_AT_ONCE = 250_000
@@ -159,11 +157,12 @@ class Verification(Generic[R]):
     ) -> Verified[R]:
         """Compare all rows, or of ``sample`` percent of the keys those that ``salt`` picks."""
         beyond = await self._beyond(repair)
-        parts = 1 + await self._kept.count() // ROWS_AT_ONCE if sample is None else 1
+        if sample is not None:
+            return replace(await self._sample(sample, salt, repair, progress), beyond=beyond)
+        parts = 1 + await self._kept.count() // ROWS_AT_ONCE
         found: Verified[R] | None = None
-        for part in range(parts):
-            takes = _sampled(sample, salt) if sample is not None else _part(part, parts)
-            one = await self._part(takes, repair, _shifted(progress, part, parts))
+        for number in range(parts):
+            one = await self._part(part(number, parts), repair, _shifted(progress, number, parts))
             found = one if found is None else _together(found, one)
         assert found is not None
         return replace(found, beyond=beyond)
@@ -175,13 +174,43 @@ class Verification(Generic[R]):
         what was written by other versions of the application may lie elsewhere.
         """
         survey = await self._kept.survey_of(keys)
-        fresh = _Fresh(self._fold, None, ())
-        for key in keys:
-            await fresh.trace(self._store, survey, key)
-        if not self._compared(survey, fresh.rows):
-            return self._verified(survey, fresh, [], 0)
+        return await self._traced(survey, keys, repair, None)
+
+    async def _sample(
+        self, percent: float, salt: int, repair: bool, progress: Progress | None
+    ) -> Verified[R]:
+        """Compare the rows that a sample takes with their own events alone.
+
+        Rows that are not there, though they should be, are looked for at as many places of the
+        log. Where a row's own events are not found at once, the whole log is read.
+        """
+        takes, head = sampled(percent, salt), await self._store.head()
+        survey = await self._kept.survey(takes)
+        own = next((query_of(self._fold.spec, key) for key in survey.rows), None)
+        if head < WORTH_IT or percent > MOST or not is_narrow(own):
+            return await self._part(takes, repair, progress)
+        found = await self._traced(survey, survey.rows, repair, progress)
+        keys = await found_at_places(self._store, self._fold, head, percent, salt)
+        there = (await self._kept.survey_of(keys)).rows
+        missing = [key for key in keys if key not in there]
+        return _together(await self.of(missing, repair=repair), found)
+
+    async def _traced(
+        self,
+        survey: Survey[R],
+        keys: Collection[Any],
+        repair: bool,
+        progress: Progress | None,
+    ) -> Verified[R]:
         fresh = _Fresh(self._fold, None, keys)
-        await fresh.follow(self._store, survey, None)
+        await fresh.trace(self._store, survey, keys, progress)
+        differing = self._compared(survey, fresh.rows)
+        if not differing:
+            return self._verified(survey, fresh, [], 0)
+        again = _Fresh(self._fold, None, differing)
+        await again.follow(self._store, survey, None)
+        fresh.rows |= {key: again.rows.get(key) for key in differing}
+        fresh.last |= again.last
         return await self._judged(survey, fresh, repair)
 
     async def _beyond(self, repair: bool) -> int | None:
@@ -329,10 +358,21 @@ class _Fresh(Generic[R]):
             if progress is not None:
                 progress(scanned, survey.position)
 
-    async def trace(self, store: EventStore, survey: Survey[R], key: Any) -> None:
-        """Fold the row of ``key`` from its own events."""
-        async for steps, _ in Trace(store, self._fold, key).steps(until=survey.position):
-            self._apply([step for step in steps if survey.holds(key, step[0])])
+    async def trace(
+        self,
+        store: EventStore,
+        survey: Survey[R],
+        keys: Collection[Any],
+        progress: Progress | None = None,
+    ) -> None:
+        """Fold the rows of ``keys`` from their own events."""
+        position, done = survey.position, 0
+        for some, query in queries_of(self._fold.spec, keys):
+            async for steps, _ in pages(store, self._fold, 0, position, query=query):
+                self._apply(list(self._wanted(steps, survey, None)))
+            done += len(some)
+            if progress is not None:
+                progress(position * done // len(keys), position)
 
     def _apply(self, steps: Sequence[Step]) -> None:
         try:
@@ -392,26 +432,6 @@ class _Past(_Fresh[R]):
                 self._were.add(key)
             else:
                 self._were.discard(key)
-
-
-def _sampled(percent: float, salt: int) -> Takes:
-    """The keys of a sample: always the same ones for the same ``salt``."""
-    if not 0 < percent <= 100:
-        raise ValueError(f"a sample is more than 0 and at most 100 percent, not {percent}")
-    most = percent / 100 * 2**32
-    return lambda key: _number(key, salt) < most
-
-
-def _part(part: int, parts: int) -> Takes | None:
-    if parts == 1:
-        return None
-    return lambda key: _number(key, 0) % parts == part
-
-
-def _number(key: Any, salt: int) -> int:
-    """32 bits, others for each salt. Not those that slices go by: a sample is of all slices."""
-    name = name_of(key).encode(errors="surrogatepass")
-    return int.from_bytes(blake2b(name, digest_size=4, salt=salt.to_bytes(8)).digest())
 
 
 def _shifted(progress: Progress | None, part: int, parts: int) -> Progress | None:

@@ -12,7 +12,8 @@ from whence.backends.sql.folding import RowFollower
 from whence.backends.sql.tables import POSITION
 from whence.errors import StoreError
 from whence.readmodels import ReadModel
-from whence.verifying import Refold, Survey, Takes
+from whence.sampling import Takes
+from whence.verifying import Refold, Survey
 
 R = TypeVar("R", bound=ReadModel)
 

@@ -23,8 +23,9 @@ from whence.elsewhere import RowStore
 from whence.errors import WiringError
 from whence.queries import Selection
 from whence.readmodels import ReadModel, ReadModelSpec
+from whence.sampling import Takes
 from whence.subscribers import Build
-from whence.verifying import Refold, Survey, Takes
+from whence.verifying import Refold, Survey
 
 R = TypeVar("R", bound=ReadModel)
 
