@@ -10,6 +10,7 @@ import pytest
 from whence.backends import backend
 from whence.backends.postgres import PostgresStore, health, watcher
 from whence.health import Finding
+from whence.telemetry import Telemetry
 from whence.testing.conformance.words import append, commit, event, happened, outcome, stored
 from whence.testing.postgres import PrivatePostgres
 
@@ -128,6 +129,36 @@ async def test_who_holds_up_delivery_for_long_is_logged_once_and_measured(
             (line,) = [record.message for record in caplog.records]
             assert f"not delivered because of process {slow.pid} of" in line
         await until(lambda: held(impatient, 0, 0))
+        waiting.cancel()
+
+
+async def test_the_metric_names_who_holds_up_delivery_and_lets_go(
+    store: PostgresStore, postgres_schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "_LONG", 0.05)
+    said: list[tuple[float, dict[str, str]]] = []
+
+    def gauge(self: Telemetry, name: str, value: float, **labels: str) -> None:
+        said.append((value, labels))
+
+    async def ended() -> bool:
+        return said[-1:] == [(0.0, {})] and len(said) > 2
+
+    async def named() -> bool:
+        return any(value for value, _ in said)
+
+    monkeypatch.setattr(Telemetry, "gauge", gauge)
+    async with PostgresStore(postgres_schema) as impatient:
+        waiting = asyncio.create_task(impatient.wait(100, 60))
+        with Session(postgres_schema) as slow:
+            slow.draw()
+            await until(named)
+            labels = next(labels for value, labels in said if value)
+            assert labels["holder"].startswith(f"process {slow.pid} of ")
+            assert "nextval" in labels["query"]
+            assert labels["state"] == "idle in transaction"
+        await until(ended)
+        assert (0.0, labels) in said
         waiting.cancel()
 
 

@@ -77,6 +77,16 @@ class Holder:
             return f"the prepared transaction {self.prepared!r} of {self.user}"
         return f"process {self.pid} of {self.user}"
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Which one it is, for a metric."""
+        return {
+            "holder": self.name,
+            "application": self.application,
+            "state": self.state,
+            "query": self.query,
+        }
+
     def __str__(self) -> str:
         if self.prepared is not None:
             return f"{self.name}, {self.age}"

@@ -112,7 +112,7 @@ class Watcher:
 
     async def _naming(self) -> None:
         """Whoever holds up delivery, as long as somebody waits for it."""
-        named = ""
+        named: Holder | None = None
         while True:
             await asyncio.sleep(_LONG)
             if not self._waiting:
@@ -121,16 +121,16 @@ class Watcher:
                 held = await holding_delivery(self._ask)
                 worst = held[0] if held and held[0].seconds > _LONG else None
                 self._note(worst, named)
-                named = worst.name if worst else ""
+                named = worst
 
-    def _note(self, worst: Holder | None, named: str) -> None:
+    def _note(self, worst: Holder | None, named: Holder | None) -> None:
+        if named is not None and (worst is None or worst.labels != named.labels):
+            self.telemetry.gauge("delivery.held", 0.0, **named.labels)  # its series ends
         if worst is None:
             self.telemetry.gauge("delivery.held", 0.0)
             return
-        self.telemetry.gauge(
-            "delivery.held", worst.seconds, holder=worst.name, application=worst.application
-        )
-        if worst.name != named:
+        self.telemetry.gauge("delivery.held", worst.seconds, **worst.labels)
+        if named is None or worst.name != named.name:
             _log.warning(
                 "events are not delivered because of %s. What to do: %s", worst, worst.remedy
             )
