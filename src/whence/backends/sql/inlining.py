@@ -174,6 +174,9 @@ class InlineModels:
         first, last = events[0].position, events[-1].position
         turns = [Turn(model, events) for model in self._models]
         held, shapes = yield self._asking
+        if len(held) < len(turns):
+            # Who waits for a row that is then renamed does not find the one that takes its place.
+            held, shapes = yield self._asking
         ready, written = _ready(held, shapes), list[Statement]()
         for turn in turns:
             shape, since = ready.get(turn.model.name, ("", first))
