@@ -12,7 +12,7 @@ from whence.backends.sqlite.failures import explained
 from whence.backends.sqlite.file import File
 from whence.backends.sqlite.threads import Counter, Pace, Ticket, answer
 
-_SWIFT = 0.0005
+_SWIFT = 0.001
 """Seconds. No event loop does by itself what takes longer on average."""
 _LATE = 0.005
 """Seconds. Answers do not wait longer for those that travel with them."""
