@@ -29,6 +29,7 @@ FIGURES = (
     "catching_up",
     "rebuild",
     "verify",
+    "live_rebuild",
     "why",
     "own_write",
     "memory",
