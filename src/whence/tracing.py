@@ -4,6 +4,7 @@ A row's events are found by their tag, or by their stream, if either surely tell
 Else every event of the types that the read model folds has to be looked at.
 """
 
+import asyncio
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -31,6 +32,8 @@ from whence.walking import ahead
 
 R = TypeVar("R", bound=ReadModel)
 
+_PIECE = 200
+"""Events that are folded before others get their turn."""
 _WALKS = 300
 """Streams, or types of events with a tag, that one query asks for, about."""
 _EXACT = (str, int, UUID, date)
@@ -238,14 +241,23 @@ async def pages(
     log = cast(AsyncGenerator[Page], store.read(query if whole else bare(query), after=after))
     async with aclosing(ahead(log)) as found:
         async for page in found:
-            events, scanned = _up_to(page, until)
-            try:
-                steps = fold.reading(events, skipped)
-            except Stuck as stuck:
-                raise stuck.error from stuck.error.__cause__
-            yield steps, scanned
-            if scanned == until:
-                return
+            for events, scanned in _pieces(*_up_to(page, until)):
+                try:
+                    steps = fold.reading(events, skipped)
+                except Stuck as stuck:
+                    raise stuck.error from stuck.error.__cause__
+                yield steps, scanned
+                if scanned == until:
+                    return
+                await asyncio.sleep(0)  # others get their turn, as whoever fetches the next
+
+
+def _pieces(events: Sequence[Recorded], scanned: int) -> Iterator[tuple[Sequence[Recorded], int]]:
+    """A page in pieces, each with how far it goes; at least one."""
+    for start in range(0, len(events) - _PIECE, _PIECE):
+        some = events[start : start + _PIECE]
+        yield some, some[-1].position
+    yield events[(len(events) - 1) // _PIECE * _PIECE :], scanned
 
 
 def _up_to(page: Page, until: int | None) -> tuple[Sequence[Recorded], int]:
