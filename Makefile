@@ -34,9 +34,9 @@ changelog: check-environment ## The fragments can be put together
 docs: check-environment ## The documentation, into docs/_build
 	.venv/bin/sphinx-build --nitpicky --fail-on-warning --quiet docs docs/_build
 
-bench: ## How fast it is, beside a floor and a peer that no other environment needs
+bench: ## How fast it is, beside a floor and a peer (BENCH_ARGS=replay: one figure)
 	@tools/environment .venv-bench bench
-	.venv-bench/bin/python -m benchmarks
+	.venv-bench/bin/python -m benchmarks $(BENCH_ARGS)
 
 # All locks agree with the largest. A release younger than a week is not taken.
 compile = .venv/bin/uv pip compile pyproject.toml --quiet --no-config --universal --python-version 3.11 \
