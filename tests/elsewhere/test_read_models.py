@@ -82,6 +82,18 @@ async def test_what_is_delivered_again_is_not_folded_again(log: str, store: RowS
         assert await rows(app) == await fresh(app)
 
 
+async def test_nor_if_new_events_come_with_it(log: str, store: RowStore) -> None:
+    async with bank(log, store) as app:
+        await append(app, *mixed(300))
+        await settled(app)
+    async with bank(log, store).using(projecting=False) as app:
+        await go_back(app, 100)
+        await append(app, *mixed(50))
+        await app.running.subscriptions.start()
+        await settled(app)
+        assert await rows(app) == await fresh(app)
+
+
 async def test_it_goes_on_where_it_was(log: str, store: RowStore) -> None:
     for _ in range(3):
         async with bank(log, store) as app:
