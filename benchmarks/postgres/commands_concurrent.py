@@ -16,5 +16,5 @@ FIGURE = Figure(
         PEER: partial(commands.peer, times=400, threads=8),
     },
     (Goal(FLOOR, 1.0), Goal(PEER, 20)),
-    rounds=9,
+    rounds=7,
 )

@@ -77,7 +77,7 @@ FIGURE = Figure(
         FLOOR: partial(commands.plain, times=4_800, connections=32),
     },
     (Goal(FLOOR, 0.8),),
-    rounds=9,
+    rounds=7,
 )
 
 if __name__ == "__main__":

@@ -16,5 +16,5 @@ FIGURE = Figure(
         PEER: partial(commands.peer, times=200, threads=1),
     },
     (Goal(FLOOR, 0.6), Goal(PEER, 3)),
-    rounds=15,
+    rounds=9,
 )

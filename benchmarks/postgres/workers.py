@@ -55,9 +55,8 @@ def side(number: int, around: Around) -> Side:
             with (
                 databases.database(work) as read,
                 working(number, __name__, store, read) as workers,
-                around(workers),
             ):
-                return Sample(measured(read, number, accounts * EVENTS))
+                return Sample(measured(read, accounts * EVENTS, workers, around))
 
         yield one_round
 
@@ -87,13 +86,14 @@ def working(number: int, module: str, store: str, read: str) -> Generator[Worker
             worker.wait()
 
 
-def measured(read: str, number: int, head: int) -> float:
-    """Events per second, from when so many workers have their share until all is handled."""
+def measured(read: str, head: int, workers: Workers, around: Around) -> float:
+    """Events per second, from when all workers have their share until all is handled."""
     with psycopg.connect(read, autocommit=True) as connection:
-        until(lambda: answer(connection, _OWNERS) == number)
-        left, start = answer(connection, _LEFT, head), time.perf_counter()
-        until(lambda: answer(connection, _LEFT, head) == 0)
-        return max(left, 1.0) / (time.perf_counter() - start)
+        until(lambda: answer(connection, _OWNERS) == len(workers))
+        with around(workers):
+            left, start = answer(connection, _LEFT, head), time.perf_counter()
+            until(lambda: answer(connection, _LEFT, head) == 0)
+            return max(left, 1.0) / (time.perf_counter() - start)
 
 
 def answer(

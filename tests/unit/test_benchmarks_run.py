@@ -18,6 +18,7 @@ from benchmarks.harness import (
     WHENCE,
     Figure,
     Goal,
+    Limit,
     Result,
     Round,
     Sample,
@@ -98,6 +99,12 @@ def test_less_is_better_where_a_figure_says_so(tmp_path: Path) -> None:
     told = report.lines(result)
     assert "5.00 of peer (5.00 to 5.00), at least 5 times: met" in told
     assert "6.00 of floor (6.00 to 6.00), at most 5 more: missed" in told
+
+
+def test_a_limit_is_compared_with_nothing(tmp_path: Path) -> None:
+    figure = Figure("x", "x", "ms", {WHENCE: saying(10, 30, 20)}, (Limit(15),), "less", rounds=3)
+    told = report.lines(measured(tmp_path, figure))
+    assert "| 20.00 (10.00 to 30.00), at most 15: missed" in told
 
 
 def test_a_side_that_is_left_out_is_not_compared(tmp_path: Path) -> None:
