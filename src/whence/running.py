@@ -1,6 +1,6 @@
 """What an application needs while it is open: its store, its bus, its subscriptions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -58,21 +58,26 @@ class Places:
     def of(self, spec: ReadModelSpec[Any], read: str, backend: Backend) -> str:
         """The URL of the database of a read model, if ``read`` is where most of them are."""
         if spec.kind == "inline":
-            return self._beside(spec, backend)
-        if spec.local:
-            return read if read.startswith("sqlite") else self.local
-        named = self.elsewhere(spec.database)
-        return named if isinstance(named, str) else read
+            url = self._beside(spec, backend)
+        elif spec.local:
+            url = read if read.startswith("sqlite") else self.local
+        else:
+            named = self.elsewhere(spec.database)
+            url = named if isinstance(named, str) else read
+        _check_free(spec.where, [spec.name], url, backend)
+        return url
 
     def rows_of(self, spec: ReadModelSpec[Any]) -> RowStore | None:
         """What keeps the rows of a read model, if that is no database."""
         named = self.elsewhere(spec.database)
         return None if isinstance(named, str) else named
 
-    def of_projection(self, spec: ProjectionSpec, read: str) -> str:
+    def of_projection(self, spec: ProjectionSpec, read: str, backend: Backend) -> str:
         """The URL of the database that a projection writes to."""
         named = self.elsewhere(spec.database)
-        return named if isinstance(named, str) else read
+        url = named if isinstance(named, str) else read
+        _check_free(spec.where, [table.name for table in spec.tables], url, backend)
+        return url
 
     def _beside(self, spec: ReadModelSpec[Any], backend: Backend) -> str:
         """The database of the store. Raises `WiringError` if read models shall be elsewhere."""
@@ -92,6 +97,20 @@ class Places:
                 " kind='inline'"
             )
         return beside.url
+
+
+def _check_free(where: str, tables: Iterable[str], url: str, backend: Backend) -> None:
+    """Raise `WiringError` if one of ``tables`` is the store's own: it would be emptied."""
+    from whence.backends.sql.address import same, shown
+
+    beside = backend.beside
+    if beside is None or not beside.taken or not same(url, beside.url):
+        return
+    for table in beside.taken.intersection(tables):
+        raise WiringError(
+            f"{where} would be kept in the table {table!r} of {shown(backend.url)}, where the"
+            " store itself has a table of that name. Give it another name"
+        )
 
 
 Placed = tuple[Step, str | None, str | None]
@@ -238,7 +257,7 @@ class Running:
             self._models[spec.cls] = OpenModel(self.folding, fold, source.table, kept)
             self._verifications[spec.cls] = Verification(self.store, fold, source.audit)
         for projection in (part.__projection__ for part in wiring.projections):
-            home = database(places.of_projection(projection, read_url))
+            home = database(places.of_projection(projection, read_url, self.backend))
             self._follow(SqlProjection(projection, home, wiring.events), home)
 
     def _follow(self, subscriber: Subscriber, database: "ReadDatabase") -> Subscription:

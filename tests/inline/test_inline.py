@@ -221,3 +221,30 @@ def test_another_database_in_the_class_is_refused() -> None:
 
             @evolve
             def _(self, event: Deposited) -> None: ...
+
+
+@pytest.mark.parametrize("name", ["events", "tags", "snapshots"])
+async def test_the_tables_of_the_store_are_nobody_elses(tmp_path: Path, name: str) -> None:
+    class Mine(ReadModel, kind="inline", name=name):
+        account_id: str
+
+        @evolve
+        def _(self, event: Deposited) -> None: ...
+
+    class Theirs(ReadModel, name=name):
+        account_id: str
+
+        @evolve
+        def _(self, event: Deposited) -> None: ...
+
+    store = f"sqlite:///{tmp_path}/log.db"
+    async with bank(store) as app:
+        await app.send(Open("A", "ann"))
+    for model, read in ((Mine, None), (Theirs, store)):
+        with pytest.raises(WiringError, match="the store itself has a table of that name"):
+            async with bank(store, model, read=read):
+                pass
+    async with bank(store) as app:
+        assert await app.running.store.head() == 1
+    async with bank(store, Theirs) as app:  # in a file of its own
+        await app.send(Deposit("A", 1))

@@ -10,7 +10,7 @@ from library.application import Catalogue, Shelf, app, catalogue, shelves
 from library.redis_rows import RedisRows
 from library.search_rows import SearchRows
 from whence import App
-from whence.elsewhere import table_name
+from whence.elsewhere import RowStore, table_name
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def index(tmp_path: Path) -> SearchRows:
 @pytest.fixture
 async def library(redis_url: str, index: SearchRows, tmp_path: Path) -> AsyncIterator[App]:
     rows = RedisRows(redis_url, prefix=f"{tmp_path}:")
-    places = {shelves: rows, catalogue: index}
+    places: dict[object, RowStore] = {shelves: rows, catalogue: index}
     async with app.using(store=f"sqlite:///{tmp_path}/library.db", databases=places) as opened:
         yield opened
     rows.redis.close()

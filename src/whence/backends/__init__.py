@@ -59,6 +59,8 @@ class Beside:
     """The name of the table of events in it."""
     keep: "Callable[[InlineModels], None]"
     """Lets whoever appends keep them, from the next opening on."""
+    taken: frozenset[str] = frozenset()
+    """Tables of its own, where others are: nobody else may have their names."""
 
 
 def backend(url: str) -> Backend:
@@ -126,7 +128,8 @@ def _in_file(store: "SqliteStore") -> Beside:
 
     # A file that was moved away is missed, not made anew.
     path = quote(str(store.path.absolute()))
-    return Beside(f"sqlite:///file:{path}?mode=rw&uri=true", "events", keep)
+    url = f"sqlite:///file:{path}?mode=rw&uri=true"
+    return Beside(url, "events", keep, frozenset({"events", "tags", "snapshots"}))
 
 
 def _postgres(url: str) -> Backend:
@@ -156,4 +159,7 @@ def _in_database(store: "PostgresStore") -> Beside:
 
         store.inline = OnPostgres(models)
 
-    return Beside(store.address.read_url, f"{store.address.schema}.events", keep)
+    schema = store.address.schema
+    own = frozenset({"events", "tags", "snapshots", "migrations"})
+    taken = own if schema == "public" else frozenset[str]()
+    return Beside(store.address.read_url, f"{schema}.events", keep, taken)
