@@ -4,10 +4,11 @@ A store keeps type words, bytes, tags and metadata. It knows no classes.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from time import time_ns
+from typing import overload
 
 import msgspec
 
@@ -83,3 +84,40 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     def about(self) -> Mapping[str, str]:
         """Its metadata as a mapping: who, by which command, and what caused it."""
         return msgspec.json.decode(self.metadata, type=dict[str, str])
+
+
+class Stretch(Sequence[Recorded]):
+    """Events of one stream, one version after another, as far as a fold looks at them.
+
+    Each becomes a `Recorded` only when somebody asks for it: a fold needs but their `payloads`.
+    """
+
+    def __init__(self, stream: str, first: int, rows: Sequence[tuple[int, str, bytes]]) -> None:
+        self.rows = rows
+        """Of each event the position, the type and the data."""
+        self._stream, self._first = stream, first
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Recorded: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Recorded]: ...
+    def __getitem__(self, place: int | slice) -> Recorded | list[Recorded]:
+        if isinstance(place, slice):
+            return [self[n] for n in range(*place.indices(len(self)))]
+        position, type, data = self.rows[place]
+        version = self._first + (place if place >= 0 else len(self) + place)
+        return Recorded(position, self._stream, version, type, data)
+
+    def __iter__(self) -> Iterator[Recorded]:
+        for version, (position, type, data) in enumerate(self.rows, self._first):
+            yield Recorded(position, self._stream, version, type, data)
+
+
+def payloads(events: Sequence[Recorded]) -> Iterable[tuple[int, str, bytes]]:
+    """Of each event the position, the type and the data."""
+    if isinstance(events, Stretch):
+        return events.rows
+    return ((event.position, event.type, event.data) for event in events)

@@ -8,15 +8,15 @@ confirmed that nothing came in between.
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator, Collection, Hashable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from whence.bus import Context, Receipt
-from whence.codec import Codec, Form, undecodable, unknown_type
+from whence.codec import Codec, Decode, unknown_type
 from whence.decider import Behaviour
-from whence.envelope import Recorded
+from whence.envelope import Recorded, payloads
 from whence.errors import Invalid, Refused, Stale
 from whence.recording import Recorder
 from whence.snapshots import Snapshots, freeze, thaw
@@ -83,25 +83,26 @@ class Repository:
         behaviour.mark(loaded.state, loaded.version)
         return loaded.version != before
 
-    def typed(self, behaviour: Behaviour[Any], events: Iterable[Recorded]) -> Iterator[Any]:
+    def typed(self, behaviour: Behaviour[Any], events: Sequence[Recorded]) -> Iterator[Any]:
         """The events that ``behaviour`` folds, as objects. Others are not even decoded."""
-        forms: dict[str, Form | None] = {}
-        for recorded in events:
+        decoders: dict[str, Decode | None] = {}
+        for number, (_, word, data) in enumerate(payloads(events)):
             try:
-                form = forms[recorded.type]
+                decode = decoders[word]
             except KeyError:
-                form = forms[recorded.type] = self._form(behaviour, recorded)
-            if form is not None:
+                decode = decoders[word] = self._decoder(behaviour, events[number])
+            if decode is not None:
                 try:
-                    yield form.decode(recorded.data)
-                except (ValueError, TypeError) as error:
-                    raise undecodable(recorded, form, error) from error
+                    yield decode(data)
+                except (ValueError, TypeError):
+                    self._events.decode(events[number])  # which says what is wrong, and where
+                    raise
 
-    def _form(self, behaviour: Behaviour[Any], recorded: Recorded) -> Form | None:
+    def _decoder(self, behaviour: Behaviour[Any], recorded: Recorded) -> Decode | None:
         form = self._events.named(recorded.type)
         if form is None:
             raise unknown_type(recorded)
-        return form if form.cls in behaviour.evolvers else None
+        return form.decode if form.cls in behaviour.evolvers else None
 
     async def handle(self, behaviour: Behaviour[Any], context: Context) -> Receipt:
         """Decide the command of ``context`` and store what happened."""

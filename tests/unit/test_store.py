@@ -2,7 +2,7 @@
 
 import pytest
 
-from whence.envelope import NewEvent
+from whence.envelope import NewEvent, Recorded, Stretch, payloads
 from whence.store import LAST_POSITION, MOST_CHARACTERS, Commit, EventQuery, Item, check_read
 
 GOOD = NewEvent("happened", b"{}", "s", ("x:1",))
@@ -70,3 +70,23 @@ def test_data_that_is_not_bytes(data: object) -> None:
 def test_a_time_that_no_calendar_has(micros: int) -> None:
     with pytest.raises(ValueError, match=f"no date has {micros} microseconds"):
         Commit("c", [NewEvent("t", b"{}", micros=micros)])
+
+
+def test_a_stretch_is_a_sequence_of_events() -> None:
+    stretch = Stretch("s", 7, [(11, "a", b"1"), (12, "b", b"2"), (15, "a", b"3")])
+    events = [
+        Recorded(11, "s", 7, "a", b"1"),
+        Recorded(12, "s", 8, "b", b"2"),
+        Recorded(15, "s", 9, "a", b"3"),
+    ]
+    assert list(stretch) == events
+    assert [stretch[0], stretch[-1], *stretch[:2], *stretch[::-1]] == [
+        events[0],
+        events[-1],
+        *events[:2],
+        *events[::-1],
+    ]
+    assert len(stretch) == 3
+    assert list(payloads(stretch)) == list(payloads(events)) == stretch.rows
+    with pytest.raises(IndexError):
+        stretch[3]

@@ -16,7 +16,7 @@ from typing import cast
 import msgspec
 
 from whence.backends.sqlite.statements import SQL
-from whence.envelope import Recorded
+from whence.envelope import Recorded, Stretch
 from whence.store import ALL, PAGE_EVENTS, EventQuery, Item, Page
 
 # Whoever mends a payload by hand is likely to write text where bytes belong.
@@ -124,7 +124,7 @@ def page(connection: sqlite3.Connection, scan: Scan) -> tuple[Page, bool]:
 
 def _found(
     connection: sqlite3.Connection, walks: Sequence[_Walk], scan: Scan
-) -> tuple[list[Recorded], bool]:
+) -> tuple[Sequence[Recorded], bool]:
     """The events of a page, and whether there may be more."""
     if scan.folded and (events := _folded(connection, walks[0], scan.folded, scan.most)):
         return events
@@ -219,7 +219,7 @@ def _fetch_bare(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool
 
 def _folded(
     connection: sqlite3.Connection, walk: _Walk, stream: str, most: int
-) -> tuple[list[Recorded], bool] | None:
+) -> tuple[Stretch, bool] | None:
     """The same for a stream, of which all is known but the positions, the types and the data.
 
     Each column takes its time. The versions are dense, so they are counted; None if they turn
@@ -239,10 +239,7 @@ def _folded(
         (last,) = connection.execute(SQL["version_at"], (rows[-1][0],)).fetchone()
         if last != first + len(rows) - 1:
             return None
-    events = [
-        Recorded(at, stream, n, kind, data) for n, (at, kind, data) in enumerate(rows, first)
-    ]
-    return events, size >= _MOST_BYTES or len(rows) == most
+    return Stretch(stream, first, rows), size >= _MOST_BYTES or len(rows) == most
 
 
 def _along(
