@@ -46,6 +46,7 @@ WORDS = st.one_of(
         st.sampled_from(["restart", "rebuild", "roll back", "clean", "pause", "resume", "drop"]),
         st.none(),
     ),
+    st.tuples(st.just("rebuild"), st.none()),
     st.tuples(st.just("code"), st.sampled_from([kit.Total, kit.Shrunk])),
     st.tuples(st.sampled_from(["wait", "join", "leave"]), st.none()),
     st.tuples(st.just("die"), st.integers(0, 6)),
