@@ -5,19 +5,20 @@ database; the log is folded afresh up to those checkpoints, and the two are comp
 has to stand still meanwhile.
 """
 
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, TypeVar
 
 from whence.envelope import Recorded
-from whence.folds import Fold, Rows, Skipped, Step, Stuck, stream_key
+from whence.folds import Fold, Rows, Skipped
 from whence.history import Changed
 from whence.readmodels import ReadModel
+from whence.refolding import Fresh, Past
 from whence.sampling import MOST, WORTH_IT, Takes, found_at_places, part, sampled
-from whence.slices import Mark, name_of, slice_of
 from whence.store import EventStore
+from whence.surveys import Auditable, Survey, is_later
 from whence.temporal import Progress, differing
-from whence.tracing import is_narrow, pages, queries_of, query_of
+from whence.tracing import is_narrow, query_of
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -27,8 +28,6 @@ ROWS_AT_ONCE = 250_000
 """Rows that are compared in one reading of the log: more take as many readings more."""
 _EXPLAINED = 1_000
 """Differences that are explained and mended in one go."""
-_EVENTS = 20
-"""Events that are named for one difference, at most: the latest."""
 _MENDED = 100
 """Rows that are mended in one transaction."""
 
@@ -80,65 +79,6 @@ class Verified(Generic[R]):
     def in_sync(self) -> bool:
         """Whether there is nothing left to mend."""
         return self.found == self.mended and self.beyond is None
-
-
-@dataclass(slots=True)
-class Survey(Generic[R]):
-    """One consistent state of what a read model keeps."""
-
-    marks: Mapping[int, Mark]
-    rows: dict[Any, tuple[R, int]] = field(default_factory=dict[Any, "tuple[R, int]"])
-    """Rows by key, each with the position of the last event in it."""
-    parked: frozenset[tuple[str, int]] = frozenset()
-    """Events that wait: keys, or what stands for streams, and positions."""
-    skipped: Skipped = frozenset()
-
-    @property
-    def position(self) -> int:
-        """Where its foremost slice is."""
-        return max((mark.position for mark in self.marks.values()), default=0)
-
-    @property
-    def even(self) -> bool:
-        """Whether every event up to `position` is in the row that it concerns."""
-        same = len({mark.position for mark in self.marks.values()}) <= 1
-        return same and not self.parked and not self.skipped
-
-    def holds(self, key: Any, recorded: Recorded) -> bool:
-        """Whether an event should be in the row of ``key``."""
-        position = recorded.position
-        if position > self.marks[slice_of(key, len(self.marks))].position:
-            return False
-        ways = ((name_of(key), position), (stream_key(recorded), position))
-        return not any(way in self.parked or way in self.skipped for way in ways)
-
-
-Refold = Callable[[Survey[R]], Coroutine[Any, Any, tuple[Rows[R], Mapping[Any, int]]]]
-"""Folds the rows that are to be mended up to the checkpoints of a survey; where each ends."""
-
-
-class Auditable(Protocol[R]):
-    """Rows that can be looked at as a whole, and mended."""
-
-    async def count(self) -> int:
-        """How many rows there are."""
-        ...
-
-    async def survey(self, takes: Takes | None) -> Survey[R]:
-        """The rows whose keys are wanted, and what they were made with."""
-        ...
-
-    async def survey_of(self, keys: Collection[Any]) -> Survey[R]:
-        """The rows of ``keys``, likewise."""
-        ...
-
-    async def mend(self, keys: Collection[Any], refold: Refold[R]) -> None:
-        """Write what ``refold`` makes of the rows of ``keys``, while nobody else changes them."""
-        ...
-
-    async def go_back(self, position: int) -> None:
-        """Move checkpoints that are beyond ``position`` back to it."""
-        ...
 
 
 class Verification(Generic[R]):
@@ -202,12 +142,12 @@ class Verification(Generic[R]):
         repair: bool,
         progress: Progress | None,
     ) -> Verified[R]:
-        fresh = _Fresh(self._fold, None, keys)
+        fresh = Fresh(self._fold, None, keys)
         await fresh.trace(self._store, survey, keys, progress)
         differing = self._compared(survey, fresh.rows)
         if not differing:
             return self._verified(survey, fresh, [], 0)
-        again = _Fresh(self._fold, None, differing)
+        again = Fresh(self._fold, None, differing)
         await again.follow(self._store, survey, None)
         fresh.rows |= {key: again.rows.get(key) for key in differing}
         fresh.last |= again.last
@@ -228,11 +168,11 @@ class Verification(Generic[R]):
         self, takes: Takes | None, repair: bool, progress: Progress | None
     ) -> Verified[R]:
         survey = await self._kept.survey(takes)
-        fresh = _Fresh(self._fold, takes)
+        fresh = Fresh(self._fold, takes)
         await fresh.follow(self._store, survey, progress)
         return await self._judged(survey, fresh, repair)
 
-    async def _judged(self, survey: Survey[R], fresh: "_Fresh[R]", repair: bool) -> Verified[R]:
+    async def _judged(self, survey: Survey[R], fresh: Fresh[R], repair: bool) -> Verified[R]:
         keys = self._compared(survey, fresh.rows)
         differences = await self._explained(survey, fresh, keys[:_EXPLAINED])
         if repair:
@@ -245,7 +185,7 @@ class Verification(Generic[R]):
     def _verified(
         self,
         survey: Survey[R],
-        fresh: "_Fresh[R]",
+        fresh: Fresh[R],
         differences: Sequence[Difference[R]],
         found: int,
     ) -> Verified[R]:
@@ -273,12 +213,12 @@ class Verification(Generic[R]):
         return found
 
     async def _explained(
-        self, survey: Survey[R], fresh: "_Fresh[R]", keys: Sequence[Any]
+        self, survey: Survey[R], fresh: Fresh[R], keys: Sequence[Any]
     ) -> list[Difference[R]]:
         """Say of each difference what it is, and by which events it came about."""
         if not keys:
             return []
-        again = _Past(self._fold, survey, keys)
+        again = Past(self._fold, survey, keys)
         await again.follow(self._store, survey, None)
         return [
             replace(
@@ -289,7 +229,7 @@ class Verification(Generic[R]):
         ]
 
     def _difference(
-        self, survey: Survey[R], fresh: "_Fresh[R]", key: Any, kind: Kind
+        self, survey: Survey[R], fresh: Fresh[R], key: Any, kind: Kind
     ) -> Difference[R]:
         kept, row = survey.rows.get(key), fresh.rows.get(key)
         was, should = None if kept is None else kept[0], None
@@ -301,137 +241,19 @@ class Verification(Generic[R]):
             changes = (*changes, Changed("version", was.version, should.version))
         return Difference(kind, key, was, should, changes)
 
-    async def _mend(self, survey: Survey[R], fresh: "_Fresh[R]", keys: Sequence[Any]) -> None:
+    async def _mend(self, survey: Survey[R], fresh: Fresh[R], keys: Sequence[Any]) -> None:
         for start in range(0, len(keys), _MENDED):
             some = keys[start : start + _MENDED]
 
             async def refold(
                 now: Survey[R], some: Sequence[Any] = some
             ) -> tuple[Rows[R], Mapping[Any, int]]:
-                again = fresh.of(some) if _is_later(now, survey) else None
-                again, before = (
-                    (again, survey) if again else (_Fresh(self._fold, None, some), None)
-                )
+                again = fresh.of(some) if is_later(now, survey) else None
+                again, before = (again, survey) if again else (Fresh(self._fold, None, some), None)
                 await again.follow(self._store, now, None, before)
                 return again.rows, again.last
 
             await self._kept.mend(some, refold)
-
-
-class _Fresh(Generic[R]):
-    """Rows that are folded from the log."""
-
-    _whole = False
-    """Whether it needs to know more of events than their data."""
-
-    def __init__(
-        self, fold: Fold[R], takes: Takes | None, keys: Iterable[Any] | None = None
-    ) -> None:
-        self.rows: Rows[R] = {}
-        self.last: dict[Any, int] = {}
-        self._fold = fold
-        self._takes = takes if keys is None else set(keys).__contains__
-
-    def of(self, keys: Collection[Any]) -> "_Fresh[R]":
-        """The rows of ``keys`` alone, for folding on."""
-        other = _Fresh(self._fold, None, keys)
-        for key in keys:
-            row = self.rows.get(key)
-            other.rows[key] = None if row is None else self._fold.copied(row)
-            other.last[key] = self.last.get(key, 0)
-        return other
-
-    async def follow(
-        self,
-        store: EventStore,
-        survey: Survey[R],
-        progress: Progress | None,
-        before: Survey[R] | None = None,
-    ) -> None:
-        """Fold what should be in the rows of ``survey``, and is not in those of ``before``."""
-        low = 0 if before is None else min(m.position for m in before.marks.values())
-        everything = before is None and survey.even and self._takes is None
-        position, whole = survey.position, self._whole
-        async for steps, scanned in pages(store, self._fold, low, position, whole=whole):
-            wanted = steps if everything else list(self._wanted(steps, survey, before))
-            self._apply(wanted)
-            if progress is not None:
-                progress(scanned, survey.position)
-
-    async def trace(
-        self,
-        store: EventStore,
-        survey: Survey[R],
-        keys: Collection[Any],
-        progress: Progress | None = None,
-    ) -> None:
-        """Fold the rows of ``keys`` from their own events."""
-        position, done = survey.position, 0
-        for some, query in queries_of(self._fold.spec, keys):
-            async for steps, _ in pages(store, self._fold, 0, position, query=query):
-                self._apply(list(self._wanted(steps, survey, None)))
-            done += len(some)
-            if progress is not None:
-                progress(position * done // len(keys), position)
-
-    def _apply(self, steps: Sequence[Step]) -> None:
-        try:
-            self.last |= self._fold.apply(steps, self.rows)
-        except Stuck as stuck:
-            raise stuck.error from stuck.error.__cause__
-
-    def _wanted(
-        self, steps: Iterable[Step], survey: Survey[R], before: Survey[R] | None
-    ) -> Iterable[Step]:
-        for step in steps:
-            recorded = step[0]
-            keys = [
-                key
-                for key in step[3]
-                if (self._takes is None or self._takes(key))
-                and survey.holds(key, recorded)
-                and not (before is not None and before.holds(key, recorded))
-            ]
-            if keys:
-                yield step if len(keys) == len(step[3]) else (*step[:3], keys, step[4])
-
-
-class _Past(_Fresh[R]):
-    """Rows that are folded once more, to see when they were as they are kept."""
-
-    _whole = True
-
-    def __init__(self, fold: Fold[R], survey: Survey[R], keys: Sequence[Any]) -> None:
-        super().__init__(fold, None, keys)
-        self._kept = {key: survey.rows.get(key) for key in keys}
-        self._seen: dict[Any, list[Recorded]] = {key: [] for key in keys}
-        self._were = set[Any]()
-
-    def kind(self, key: Any) -> Kind:
-        """Whether the row was ever as it is kept."""
-        return "stale" if key in self._were else "wrong"
-
-    def events(self, key: Any) -> list[Recorded]:
-        """Those that the row has missed, if it was right once; else the latest."""
-        kept, seen = self._kept[key], self._seen[key]
-        if kept is not None and key in self._were:
-            seen = [event for event in seen if event.position > kept[1]]
-        return seen[-_EVENTS:]
-
-    def _apply(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            super()._apply([step])
-            for key in step[3]:
-                self._see(key, step[0])
-
-    def _see(self, key: Any, recorded: Recorded) -> None:
-        kept, row = self._kept[key], self.rows.get(key)
-        self._seen[key].append(recorded)
-        if kept is not None and recorded.position <= kept[1]:
-            if row is not None and kept[0] == self._fold.copied(row):
-                self._were.add(key)
-            else:
-                self._were.discard(key)
 
 
 def _shifted(progress: Progress | None, part: int, parts: int) -> Progress | None:
@@ -447,13 +269,4 @@ def _together(one: Verified[R], other: Verified[R]) -> Verified[R]:
         rows=one.rows + other.rows,
         differences=(*one.differences, *other.differences),
         found=one.found + other.found,
-    )
-
-
-def _is_later(now: Survey[Any], before: Survey[Any]) -> bool:
-    """Whether nothing was taken back since: then it is enough to fold on."""
-    return (
-        all(now.marks[n].position >= mark.position for n, mark in before.marks.items())
-        and now.parked >= before.parked
-        and now.skipped == before.skipped
     )

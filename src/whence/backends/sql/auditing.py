@@ -13,7 +13,7 @@ from whence.backends.sql.tables import POSITION
 from whence.errors import StoreError
 from whence.readmodels import ReadModel
 from whence.sampling import Takes
-from whence.verifying import Refold, Survey
+from whence.surveys import Refold, Survey
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -24,7 +24,7 @@ PATIENCE = 120.0
 
 
 class RowAudit(Generic[R]):
-    """See `whence.verifying.Auditable`."""
+    """See `whence.surveys.Auditable`."""
 
     def __init__(self, kept: RowFollower[R], database: ReadDatabase) -> None:
         self._kept, self._database = kept, database

@@ -25,7 +25,7 @@ from whence.queries import Selection
 from whence.readmodels import ReadModel, ReadModelSpec
 from whence.sampling import Takes
 from whence.subscribers import Build
-from whence.verifying import Refold, Survey
+from whence.surveys import Refold, Survey
 
 R = TypeVar("R", bound=ReadModel)
 
