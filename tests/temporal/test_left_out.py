@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +86,15 @@ async def test_a_parked_row_stays_as_it_was(store_url: str) -> None:
             assert first.total == 1
             with pytest.raises(WhenceError, match=r"wait in the dead letters.*13 brings bad luck"):
                 await asyncio.wait_for(anext(watched), 30)
+
+
+async def test_rows_of_another_database_have_their_dead_letters_there(tmp_path: Path) -> None:
+    beside = {Sum: f"sqlite:///{tmp_path}/elsewhere.db"}
+    async with app.using(store=f"sqlite:///{tmp_path}/sums.db", databases=beside) as opened:
+        head = await added(opened, Added("A", 1), Added("A", 13), Added("A", 5), Added("B", 2))
+
+        assert await table(opened) == await past(opened, head) == {"A": 1, "B": 2}
+        assert len(await opened.why(Sum, "A", "total")) == 1
 
 
 async def test_what_was_skipped_was_never_there(store_url: str) -> None:
