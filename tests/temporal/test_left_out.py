@@ -3,11 +3,13 @@
 import asyncio
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from whence import App, ReadModel, WhenceError, event, evolve
 from whence.envelope import NewEvent
+from whence.queries import Rows
 from whence.store import Commit
 
 
@@ -56,16 +58,20 @@ async def added(app: App, *events: object, stream: str = "") -> int:
             new.append(NewEvent(form.message.word, form.keep(one), stream))
     for one in new:
         await store.append([Commit(f"{await store.head()}", [one])])
-    await app.read(Sum).after(head := await store.head(), timeout=30)
+    await sums(app).after(head := await store.head(), timeout=30)
     return head
 
 
+def sums(app: App) -> Rows[Any]:
+    return app.read(app.wiring.models[0])
+
+
 async def table(app: App) -> dict[str, int]:
-    return {row.sum_id: row.total for row in await app.read(Sum)}
+    return {row.sum_id: row.total for row in await sums(app)}
 
 
 async def past(app: App, position: int) -> dict[str, int]:
-    return {row.sum_id: row.total for row in await app.read(Sum).as_of(position)}
+    return {row.sum_id: row.total for row in await sums(app).as_of(position)}
 
 
 async def test_a_parked_row_stays_as_it_was(store_url: str) -> None:
@@ -89,12 +95,14 @@ async def test_a_parked_row_stays_as_it_was(store_url: str) -> None:
 
 
 async def test_rows_of_another_database_have_their_dead_letters_there(tmp_path: Path) -> None:
-    beside = {Sum: f"sqlite:///{tmp_path}/elsewhere.db"}
-    async with app.using(store=f"sqlite:///{tmp_path}/sums.db", databases=beside) as opened:
-        head = await added(opened, Added("A", 1), Added("A", 13), Added("A", 5), Added("B", 2))
+    class Beside(Sum, attempts=0, database=f"sqlite:///{tmp_path}/beside.db"):
+        pass
 
+    async with App("sums", Beside, store=f"sqlite:///{tmp_path}/sums.db") as opened:
+        head = await added(opened, Added("A", 1), Added("A", 13), Added("A", 5), Added("B", 2))
         assert await table(opened) == await past(opened, head) == {"A": 1, "B": 2}
-        await opened.projections.dead.skip(Sum, "A", reason="bad luck", by="ann")
+
+        await opened.projections.dead.skip(Beside, "A", reason="bad luck", by="ann")
 
         assert await table(opened) == await past(opened, head) == {"A": 6, "B": 2}
 
