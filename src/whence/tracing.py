@@ -28,7 +28,7 @@ from whence.handlers import Handler
 from whence.messages import Field, Tag, describe, registered
 from whence.readmodels import ReadModel, ReadModelSpec, scalar_of, stripped, text_of
 from whence.store import ALL, EventQuery, EventStore, Item, Page, bare, check_names
-from whence.walking import ahead
+from whence.walking import sooner
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -239,7 +239,7 @@ async def pages(
     if until <= after:
         return
     log = cast(AsyncGenerator[Page], store.read(query if whole else bare(query), after=after))
-    async with aclosing(ahead(log)) as found:
+    async with aclosing(sooner(log, store)) as found:
         async for page in found:
             for events, scanned in _pieces(*_up_to(page, until)):
                 try:

@@ -55,7 +55,8 @@ class Walk:
         """Every page from here to the head, each after it was handled; none if slices change."""
         follower = self._follower
         log = self._store.read(follower.query, after=self.position)
-        async with aclosing(ahead(_together(log, follower.at_once))) as pages:
+        together = _together(log, follower.at_once)
+        async with aclosing(sooner(together, self._store)) as pages:
             async for page in pages:
                 if await follower.apply(page, self.share):
                     self._saved_at = monotonic()
@@ -75,6 +76,14 @@ class Walk:
     def unsaved(self) -> bool:
         """Whether there is progress that is not kept yet."""
         return bool(self.share.marks) and self.share.position < self.position
+
+
+def sooner(pages: AsyncGenerator[Page], store: EventStore) -> AsyncGenerator[Page]:
+    """The same, `ahead` if it is another process that fetches them.
+
+    In one process, handling and fetching only take the interpreter from each other.
+    """
+    return ahead(pages) if getattr(store, "remote", False) else pages
 
 
 async def ahead(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:

@@ -6,9 +6,10 @@ from contextlib import aclosing
 
 import pytest
 
+from whence.backends.memory import MemoryStore
 from whence.envelope import Recorded
 from whence.store import PAGE_EVENTS, Page
-from whence.walking import ahead
+from whence.walking import ahead, sooner
 
 
 class Log:
@@ -65,3 +66,11 @@ async def test_an_error_that_nobody_waits_for_is_no_ones() -> None:
             await asyncio.sleep(0.01)
             break
     assert log.closed
+
+
+async def test_in_one_process_nothing_is_fetched_before_it_is_needed() -> None:
+    log, seen = Log(3), list[int]()
+    async for _ in sooner(log.pages(), MemoryStore()):
+        await asyncio.sleep(0.01)
+        seen.append(log.asked)
+    assert seen == [1, 2, 3, 4]

@@ -56,6 +56,9 @@ class PostgresStore:
     ``?pool=10`` says how many that may be in all.
     """
 
+    remote = True
+    """Pages are made elsewhere: whoever handles one does well to have the next one fetched."""
+
     def __init__(self, url: str, *, readers: int = 4) -> None:
         self.address = address(url)
         pool = self.address.pool
