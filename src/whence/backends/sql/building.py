@@ -108,9 +108,12 @@ class NextTable(RowFollower[R]):
     async def switch(self) -> bool:
         """See `Build.switch`. A table that somebody reads for long is not waited for."""
         try:
-            return await self.database.define(self._generations.switch)
+            return await self.database.define(self._switch)
         except StoreBusy:
             return False
+
+    def _switch(self, connection: Connection) -> bool:
+        return self._generations.switch(connection)
 
     def _check(self, record: Record | None) -> None:
         if record is None or record.shape != self.shape:

@@ -15,7 +15,6 @@ from whence.backends.sql.inlining import Found, InlineModel, Turn, Work, run
 from whence.backends.sql.models import Reached, SqlReadModel
 from whence.codec import Codec
 from whence.envelope import Recorded
-from whence.errors import StoreBusy
 from whence.folds import Fold, Stuck
 from whence.readmodels import ReadModel, ReadModelSpec
 from whence.slices import Mark, Share
@@ -106,17 +105,10 @@ class InlineNext(NextTable[R]):
         super().__init__(spec, database, fold, generations, generation)
         self._log = log
 
-    async def switch(self) -> bool:
-        """See `Build.switch`."""
-        try:
-            return await self.database.define(self._switch)
-        except StoreBusy:
-            return False
-
     def _switch(self, connection: Connection) -> bool:
         wait_briefly(connection)
         self._catch_up(connection)
-        return self._generations.switch(connection)
+        return super()._switch(connection)
 
     def _catch_up(self, connection: Connection) -> None:
         """Fold the few events that the live table has seen and this one has not."""
