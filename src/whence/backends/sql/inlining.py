@@ -10,7 +10,7 @@ in its own way, and wait once for all of them.
 """
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -39,28 +39,20 @@ Work = Generator[Sequence[Statement], Sequence[Found], Result]
 class AskedRows(RowTable[R]):
     """Rows of a table that somebody else asks."""
 
-    def asking(self, keys: Iterable[Any]) -> Sequence[Statement]:
+    def asking(self, keys: Sequence[Any]) -> Sequence[Statement]:
         """What finds the rows of ``keys``."""
-        to = self._key_to_db
-        return [*self._statements.loading([key if to is None else to(key) for key in keys])]
+        return [*self._statements.loading(self._keys(keys))]
 
     def found(self, answers: Iterable[Found]) -> Rows[R]:
         """The rows that were found."""
-        rows = [self.row(tuple(values)) for found in answers for values in found]
-        return {self._get_key(row): row for row in rows}
+        return self._by_key(tuple(values) for found in answers for values in found)
 
     def writing(
-        self, rows: Rows[R], changed: Mapping[Any, int], existed: Iterable[Any]
+        self, rows: Rows[R], changed: Mapping[Any, int], existed: Collection[Any]
     ) -> Sequence[Statement]:
         """What writes the ``changed`` rows; ``existed`` are the keys that have one."""
-        to, written = self._key_to_db, list[tuple[Any, ...]]()
-        for key, position in changed.items():
-            row = rows[key]
-            if row is not None:
-                written.append((*self._values(row), position, key if to is None else to(key)))
-        gone = [key for key in existed if key in changed and rows[key] is None]
-        deleting = self._statements.deleting([key if to is None else to(key) for key in gone])
-        return [*deleting, *self._statements.storing(written)]
+        new, old, gone = self._sorted(rows, changed, existed)
+        return [*self._statements.deleting(gone), *self._statements.storing([*new, *old])]
 
 
 class InlineModel(Generic[R]):
@@ -106,7 +98,7 @@ class Turn(Generic[R]):
         self._missed: list[Step] = []
         self._stuck: Stuck | None = None
         self._rows: Rows[R] = {}
-        self._existed: list[Any] = []
+        self._existed = frozenset[Any]()
         try:
             self._steps = model.read(events)
         except Stuck as stuck:
@@ -126,7 +118,7 @@ class Turn(Generic[R]):
         if steps := [*self._missed, *self._steps]:
             answers = yield self.model.rows.asking(keys_of(steps))
             self._rows = self.model.rows.found(answers)
-            self._existed = list(self._rows)
+            self._existed = frozenset(self._rows)
         return True
 
     def writing(self, position: int) -> Sequence[Statement] | None:

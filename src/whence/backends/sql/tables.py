@@ -1,6 +1,6 @@
 """The table of a read model, and its rows on their way to it and back."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
@@ -88,11 +88,9 @@ class RowTable(Generic[R]):
 
     def load(self, connection: Connection, keys: Sequence[Any]) -> dict[Any, R | None]:
         """The rows that there are of ``keys``."""
-        to = self._key_to_db
-        values = keys if to is None else [to(key) for key in keys]
         with _cursor(connection) as cursor:
-            found = self._statements.load(cursor, values)
-        return {self._get_key(row): row for row in map(self.row, found)}
+            found = self._statements.load(cursor, self._keys(keys))
+        return self._by_key(found)
 
     def row(self, values: tuple[Any, ...]) -> R:
         """The row that the database holds as ``values``, not yet converted."""
@@ -113,19 +111,35 @@ class RowTable(Generic[R]):
         existed: set[Any],
     ) -> None:
         """Write the ``changed`` rows, each once; ``existed`` are the keys that have a row."""
-        new: list[tuple[Any, ...]] = []
-        old: list[tuple[Any, ...]] = []
-        gone: list[Any] = []
-        for key, position in changed.items():
-            row, value = rows[key], key if self._key_to_db is None else self._key_to_db(key)
-            if row is not None:
-                (old if key in existed else new).append((*self._values(row), position, value))
-            elif key in existed:
-                gone.append(value)
+        new, old, gone = self._sorted(rows, changed, existed)
         with _cursor(connection) as cursor:
             if gone:
                 self._statements.delete(cursor, gone)
             self._statements.store(cursor, new, old)
+
+    def _keys(self, keys: Sequence[Any]) -> Sequence[Any]:
+        """As the database holds them."""
+        to = self._key_to_db
+        return keys if to is None else [to(key) for key in keys]
+
+    def _by_key(self, found: Iterable[tuple[Any, ...]]) -> dict[Any, R | None]:
+        return {self._get_key(row): row for row in map(self.row, found)}
+
+    def _sorted(
+        self, rows: Mapping[Any, R | None], changed: Mapping[Any, int], existed: Collection[Any]
+    ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]], list[Any]]:
+        """The values of rows that are new, of those that are there, and the keys of the gone."""
+        new: list[tuple[Any, ...]] = []
+        old: list[tuple[Any, ...]] = []
+        gone: list[Any] = []
+        for key, value in zip(changed, self._keys([*changed]), strict=True):
+            row = rows[key]
+            if row is not None:
+                written = (*self._values(row), changed[key], value)
+                (old if key in existed else new).append(written)
+            elif key in existed:
+                gone.append(value)
+        return new, old, gone
 
     def _values(self, row: R) -> tuple[Any, ...]:
         values = self._get(row)
