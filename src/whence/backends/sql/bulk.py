@@ -179,10 +179,9 @@ class PostgresStatements:
 
     def load(self, cursor: Any, keys: Sequence[Any]) -> list[Row]:
         """See `Statements.load`."""
-        if not keys:
-            return []
-        cursor.execute(self._select, (list(keys),))
-        found: list[Row] = cursor.fetchall()
+        found: list[Row] = []
+        for statement in self.loading(keys):
+            found += cursor.execute(*statement).fetchall()
         return found
 
     def store(self, cursor: Any, new: list[Row], old: list[Row]) -> None:
@@ -193,12 +192,13 @@ class PostgresStatements:
             with cursor.copy(self._copy) as copy:
                 for row in new:
                     copy.write_row(row)
-        if old:
-            cursor.execute(self._upsert, [list(column) for column in zip(*old, strict=True)])
+        for statement in self.storing(old):
+            cursor.execute(*statement)
 
     def delete(self, cursor: Any, keys: list[Any]) -> None:
         """See `Statements.delete`."""
-        cursor.execute(self._delete, (keys,))
+        for statement in self.deleting(keys):
+            cursor.execute(*statement)
 
     def loading(self, keys: Sequence[Any]) -> Iterable[Statement]:
         """See `Statements.loading`."""
