@@ -6,11 +6,11 @@ much more has to be written, whoever writes it. So the floor is measured on both
 """
 
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 
-from benchmarks import bank, floor
+from benchmarks import bank
 from benchmarks.append_rate import (
     AT_ONCE,
     EVENTS,
@@ -22,7 +22,9 @@ from benchmarks.append_rate import (
     small,
 )
 from benchmarks.bank import Stored
-from benchmarks.harness import FLOOR, WHENCE, Figure, Goal, Round, Sample, Stopwatch, Work
+from benchmarks.floor import rows
+from benchmarks.harness import FLOOR, WHENCE, Figure, Goal, Round, Work
+from benchmarks.sqlite import SQLITE
 
 BUSY, STEP = 1_000, 389  # which have no common divisor
 
@@ -39,16 +41,8 @@ def spread(times: int, done: int, accounts: int) -> Iterator[Stored]:
 def plain(work: Work, size: tuple[int, int]) -> Generator[Round]:
     events, times = work.of(*size), work.of(*TIMES)
     accounts, done = events // PER_ACCOUNT, count(0, times)
-    with closing(floor.connect(work.folder / "floor.db")) as log:
-        floor.append(log, floor.rows(bank.history(events, accounts)), 1_000)
-
-        def one_round() -> Sample:
-            rows = floor.rows(spread(times, next(done), accounts))
-            with Stopwatch() as watch:
-                floor.append(log, rows, AT_ONCE)
-            return watch.rate(times)
-
-        yield one_round
+    with SQLITE.log(work, events, accounts, AT_ONCE) as log:
+        yield lambda: log.append(rows(spread(times, next(done), accounts)))
 
 
 FIGURE = Figure(

@@ -4,10 +4,10 @@ The events of an account lie far apart, so nearly every event of a page changes 
 folding a page first and writing each row once saves nothing here.
 
 * whence: from opening the application until a read answers ``after`` the last event.
-* floor: ``select``, `json.loads`, an upsert per event and the checkpoint, 500 events in each
-  transaction, in a file of its own with WAL and ``synchronous=NORMAL``, which is what whence's
-  read database has: rows and checkpoint are in one transaction, so what a power failure takes
-  back is folded again.
+* floor: ``select``, `json.loads`, an upsert per event (`executemany`, which psycopg pipelines) and
+  the checkpoint, 500 events in each transaction. On SQLite its file has WAL and
+  ``synchronous=NORMAL``, which is what whence's read database has: rows and checkpoint are in one
+  transaction, so what a power failure takes back is folded again.
 * peer: the loop of its projection runner, written by hand, since its SQLite recorder cannot be
   subscribed to: each event, with its tracking record, in a transaction of its own
   (``synchronous=FULL``, its default).
@@ -15,106 +15,83 @@ folding a page first and writing each row once saves nothing here.
 
 import asyncio
 import json
-import sqlite3
-from collections.abc import Generator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
-from benchmarks import bank, floor
-from benchmarks.harness import FLOOR, PEER, WHENCE, Figure, Goal, Round, Sample, Stopwatch, Work
+from benchmarks import bank
+from benchmarks.backend import Backend, Balance, Balances, Log, Read
+from benchmarks.harness import (
+    FLOOR,
+    PEER,
+    WHENCE,
+    Figure,
+    Goal,
+    Round,
+    Sample,
+    Side,
+    Stopwatch,
+    Work,
+)
+from benchmarks.sqlite import SQLITE
 from whence import App
 
 ACCOUNTS, EVENTS, PEER_ACCOUNTS, QUICK = 5_000, 10, 200, 10
 AT_ONCE = 500
 
-_SCHEMA = """
-pragma journal_mode = wal;
-pragma synchronous = normal;
-create table balance (
-    account_id text primary key,
-    owner      text    not null,
-    balance    integer not null,
-    version    integer not null
-);
-create index balance_by_owner on balance (owner);
-create table checkpoints (name text primary key, position integer not null);
-insert into checkpoints values ('balance', 0);
-"""
-_PAGE = (
-    "select position, version, type, data from events where position > ? order by position limit ?"
-)
-_UPSERT = """
-insert into balance (account_id, owner, balance, version) values (?, ?, ?, ?)
-on conflict (account_id) do update set
-    balance = balance + excluded.balance, version = excluded.version
-"""
-_CHECKPOINT = "update checkpoints set position = ? where name = 'balance'"
-
 
 @contextmanager
-def whence(work: Work) -> Generator[Round]:
-    accounts, number = work.of(ACCOUNTS, QUICK), 0
-    store = work.folder / "bank.db"
-    bank.fill(store, accounts * EVENTS, accounts)
+def whence(work: Work, backend: Backend, accounts: int = ACCOUNTS) -> Generator[Round]:
+    accounts = work.of(accounts, QUICK)
+    events = accounts * EVENTS
 
     async def catch_up(app: App) -> bank.Balance | None:
         async with app:
             balances = app.read(bank.Balance)
-            return await balances.get(bank.account(0), after=accounts * EVENTS, timeout=600)
+            return await balances.get(bank.account(0), after=events, timeout=600)
 
     def one_round() -> Sample:
-        nonlocal number
-        number += 1
-        read = f"sqlite:///{work.folder}/read-{number}.db"
-        app = App("bank", bank.Account, bank.Balance, store=f"sqlite:///{store}", read=read)
-        with Stopwatch() as watch:
-            row = asyncio.run(catch_up(app))
+        with backend.store(work, events, accounts) as url:
+            app = App("bank", bank.Account, bank.Balance, store=url)
+            with Stopwatch() as watch:
+                row = asyncio.run(catch_up(app))
         assert row is not None
         assert row.version == EVENTS
-        return watch.rate(accounts * EVENTS)
+        return watch.rate(events)
 
     yield one_round
 
 
 @contextmanager
-def plain(work: Work) -> Generator[Round]:
-    accounts, number = work.of(ACCOUNTS, QUICK), 0
-    with closing(floor.connect(work.folder / "floor.db")) as log:
-        floor.append(log, floor.rows(bank.history(accounts * EVENTS, accounts)), 1_000)
+def plain(work: Work, backend: Backend, accounts: int = ACCOUNTS) -> Generator[Round]:
+    accounts = work.of(accounts, QUICK)
+    with backend.log(work, accounts * EVENTS, accounts) as log:
 
         def one_round() -> Sample:
-            nonlocal number
-            number += 1
-            path = work.folder / f"read-{number}.db"
-            with Stopwatch() as watch, closing(read_database(path)) as read:
-                catch_up(log, read)
-            return watch.rate(accounts * EVENTS)
+            with backend.empty(work) as database:
+                with Stopwatch() as watch, backend.balances(database) as balances:
+                    follow(log, balances)
+                return watch.rate(accounts * EVENTS)
 
         yield one_round
 
 
-def read_database(path: Path) -> sqlite3.Connection:
-    """An empty one."""
-    read = sqlite3.connect(path, isolation_level=None)
-    read.executescript(_SCHEMA)
-    return read
-
-
-def catch_up(log: sqlite3.Connection, read: sqlite3.Connection, position: int = 0) -> None:
+def follow(log: Log, balances: Balances, position: int = 0) -> None:
     """Write what the log holds after ``position``."""
-    while page := log.execute(_PAGE, (position, AT_ONCE)).fetchall():
-        rows: list[tuple[str, str, int, int]] = []
-        for _, version, type, data in page:
-            event = json.loads(data)
-            if type == "MoneyDeposited":
-                rows.append((event["account_id"], "", event["amount"], version))
-            elif type == "AccountOpened":
-                rows.append((event["account_id"], event["owner"], 0, version))
+    while page := log.page(position, AT_ONCE):
         position = page[-1][0]
-        read.execute("begin immediate")
-        read.executemany(_UPSERT, rows)
-        read.execute(_CHECKPOINT, (position,))
-        read.execute("commit")
+        balances.change(_changes(page), position)
+
+
+def _changes(page: Sequence[Read]) -> list[Balance]:
+    changes: list[Balance] = []
+    for _, version, type, data in page:
+        event = json.loads(data)
+        if type == "MoneyDeposited":
+            changes.append((event["account_id"], "", event["amount"], version))
+        elif type == "AccountOpened":
+            changes.append((event["account_id"], event["owner"], 0, version))
+    return changes
 
 
 @contextmanager
@@ -137,10 +114,18 @@ def peer(work: Work) -> Generator[Round]:
         yield one_round
 
 
+def sides(backend: Backend, accounts: int = ACCOUNTS) -> dict[str, Side]:
+    """Whence and the floor on ``backend``; each peer is led along its log in a way of its own."""
+    return {
+        WHENCE: partial(whence, backend=backend, accounts=accounts),
+        FLOOR: partial(plain, backend=backend, accounts=accounts),
+    }
+
+
 FIGURE = Figure(
     "catching_up",
     "catching up a read model",
     "events/s",
-    {WHENCE: whence, FLOOR: plain, PEER: peer},
+    {**sides(SQLITE), PEER: peer},
     (Goal(FLOOR, 0.5), Goal(PEER, 20)),
 )

@@ -1,20 +1,17 @@
-"""Commands, one after another: each is durable before the next is sent."""
+"""Commands, one after another: the sides of `benchmarks.commands`.
 
-from functools import partial
+Each command is durable before the next is sent.
+"""
 
 from benchmarks import commands
-from benchmarks.harness import FLOOR, PEER, WHENCE, Figure, Goal
+from benchmarks.harness import FLOOR, PEER, Figure, Goal
+from benchmarks.sqlite import SQLITE
 
 FIGURE = Figure(
     "commands_sequential",
     "commands, one after another",
     "commands/s",
-    {
-        WHENCE: partial(commands.whence, times=600, at_once=1),
-        "whence, cold": partial(commands.cold, times=600, at_once=1),
-        FLOOR: partial(commands.plain, times=600, at_once=1),
-        PEER: partial(commands.peer, times=300, threads=1),
-    },
+    commands.sides(SQLITE, warm=(600, 1), cold=(600, 1), floor=(600, 1), other=(300, 1)),
     (Goal(FLOOR, 0.7), Goal(PEER, 2)),
     rounds=15,
 )

@@ -6,10 +6,12 @@ No command, no decision, no objects, no other process.
 """
 
 import sqlite3
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing, contextmanager
 
+from benchmarks import bank
 from benchmarks.bank import METADATA, MICROS, Stored
+from benchmarks.harness import Work
 
 Row = tuple[str, int, str, bytes, bytes, int]
 """Stream, version, type, payload, metadata, time."""
@@ -35,11 +37,14 @@ _INSERT = (
 )
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """An empty log."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.executescript(_SCHEMA)
-    return connection
+@contextmanager
+def log(work: Work, events: int, accounts: int) -> Generator[sqlite3.Connection]:
+    """A log with so many events, in the folder of ``work``."""
+    path = work.folder / "floor.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(_SCHEMA)
+        append(connection, rows(bank.history(events, accounts)), 1_000)
+        yield connection
 
 
 def rows(history: Iterable[Stored]) -> list[Row]:
@@ -47,7 +52,7 @@ def rows(history: Iterable[Stored]) -> list[Row]:
     return [(*event, METADATA, MICROS) for event in history]
 
 
-def append(connection: sqlite3.Connection, events: list[Row], at_once: int) -> None:
+def append(connection: sqlite3.Connection, events: Sequence[Row], at_once: int) -> None:
     """Insert ``events``, so many in each transaction."""
     for start in range(0, len(events), at_once):
         connection.execute("begin immediate")

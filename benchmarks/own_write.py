@@ -12,12 +12,13 @@
 # pyright: reportUnknownArgumentType=false
 
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from statistics import median
 from time import perf_counter
 
 from benchmarks import bank, catching_up, floor
 from benchmarks.harness import FLOOR, PEER, WHENCE, Figure, Goal, Round, Sample, Stopwatch, Work
+from benchmarks.sqlite import SQLITE
 from whence import App
 
 ACCOUNTS, TIMES, PEER_TIMES, QUICK = 100, 200, 10, 5
@@ -71,11 +72,11 @@ def plain(work: Work) -> Generator[Round]:
     accounts, times = work.of(ACCOUNTS, QUICK), work.of(TIMES, QUICK)
     done = accounts * 2
     with (
-        closing(floor.connect(work.folder / "floor.db")) as log,
-        closing(catching_up.read_database(work.folder / "read.db")) as read,
+        SQLITE.log(work, done, accounts) as log,
+        SQLITE.empty(work) as database,
+        SQLITE.balances(database) as balances,
     ):
-        floor.append(log, floor.rows(bank.history(done, accounts)), 1_000)
-        catching_up.catch_up(log, read)
+        catching_up.follow(log, balances)
 
         def one_round() -> Sample:
             nonlocal done
@@ -83,9 +84,9 @@ def plain(work: Work) -> Generator[Round]:
             start, done = done, done + times
 
             def once(number: int) -> None:
-                floor.append(log, rows[number - start : number - start + 1], 1)
-                catching_up.catch_up(log, read, number)
-                assert read.execute(
+                log.append(rows[number - start : number - start + 1])
+                catching_up.follow(log, balances, number)
+                assert balances.connection.execute(
                     "select * from balance where account_id = ?",
                     (bank.account(number % accounts),),
                 ).fetchone()

@@ -7,6 +7,7 @@ It is installed for `make bench` only, so type checkers may not see it.
 # pyright: basic, reportMissingImports=false
 
 import shutil
+from abc import abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -122,11 +123,13 @@ def log(app: Bank) -> Iterator[Any]:
 class BalancesView(TrackingRecorder):
     """What a projection of the peer writes: a balance and how far it has come, at once."""
 
+    @abstractmethod
     def change(self, account_id: str, owner: str, by: int, tracking: Tracking) -> None:
-        raise NotImplementedError
+        """Add to the balance of an account, and note how far the projection has come."""
 
+    @abstractmethod
     def balance(self, account_id: str) -> int:
-        raise NotImplementedError
+        """What is in an account."""
 
 
 class SqliteBalances(SQLiteTrackingRecorder, BalancesView):

@@ -8,7 +8,7 @@
 import json
 import sqlite3
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 from benchmarks import bank, floor
 from benchmarks.harness import FLOOR, PEER, WHENCE, Figure, Goal, Round, Sample, Stopwatch, Work
@@ -36,8 +36,7 @@ def whence(work: Work) -> Generator[Round]:
 @contextmanager
 def plain(work: Work) -> Generator[Round]:
     events = work.of(EVENTS, QUICK)
-    with closing(floor.connect(work.folder / "floor.db")) as connection:
-        floor.append(connection, floor.rows(bank.history(events, 1)), 1_000)
+    with floor.log(work, events, 1) as connection:
 
         def one_round() -> Sample:
             with Stopwatch() as watch:

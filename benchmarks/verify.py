@@ -8,38 +8,41 @@ The log and the read model are those of `benchmarks.rebuild`.
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 
 from benchmarks import bank, rebuild
-from benchmarks.harness import WHENCE, Figure, Goal, Round, Work
-from benchmarks.rebuild import ACCOUNTS, EVENTS, QUICK
+from benchmarks.backend import Backend
+from benchmarks.harness import WHENCE, Figure, Goal, Round, Side, Work
+from benchmarks.sqlite import SQLITE
 from whence import App
 
 REBUILD = "rebuild"
 
 
 @contextmanager
-def whence(work: Work) -> Generator[Round]:
-    accounts = work.of(ACCOUNTS, QUICK)
-    bank.copy_of_log(work, accounts * EVENTS, accounts)
-    yield verifying(f"sqlite:///{work.folder}/bank.db", accounts)
-
-
-def verifying(url: str, accounts: int) -> Round:
-    """Rounds of verifying what has caught up."""
-
-    async def verify(app: App) -> None:
+def whence(work: Work, backend: Backend) -> Generator[Round]:
+    async def verify(app: App, accounts: int) -> None:
         found = await app.verify(bank.Balance)
         assert found.in_sync
         assert found.rows == accounts
 
-    return rebuild.rounds(url, accounts, verify)
+    with rebuild.caught_up(work, backend, verify) as one_round:
+        yield one_round
+
+
+def sides(backend: Backend) -> dict[str, Side]:
+    """Both sides on ``backend``."""
+    return {
+        WHENCE: partial(whence, backend=backend),
+        REBUILD: partial(rebuild.whence, backend=backend),
+    }
 
 
 FIGURE = Figure(
     "verify",
     "verifying a read model of a million events",
     "events/s",
-    {WHENCE: whence, REBUILD: rebuild.whence},
+    sides(SQLITE),
     (Goal(REBUILD, 1),),
     rounds=5,
 )

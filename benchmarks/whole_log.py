@@ -8,7 +8,7 @@
 
 import json
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from benchmarks import bank, floor
@@ -49,8 +49,7 @@ def plain(work: Work) -> Generator[Round]:
         "AccountOpened": bank.AccountOpened,
         "MoneyDeposited": bank.MoneyDeposited,
     }
-    with closing(floor.connect(work.folder / "floor.db")) as connection:
-        floor.append(connection, floor.rows(bank.history(events, ACCOUNTS)), 1_000)
+    with floor.log(work, events, ACCOUNTS) as connection:
 
         def one_round() -> Sample:
             count = 0

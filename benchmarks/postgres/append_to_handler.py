@@ -20,7 +20,8 @@ from sqlalchemy import MetaData as Tables
 from benchmarks import bank
 from benchmarks.commands import ACCOUNTS, APART, EVENTS, LATELY
 from benchmarks.harness import WHENCE, Figure, Limit, Round, Sample, Work
-from benchmarks.postgres import databases, workers
+from benchmarks.postgres import workers
+from benchmarks.postgres.backend import POSTGRES
 from whence import App, Projection, project
 
 FULL, SECONDS, QUICK = 6_400, 3, 50
@@ -57,9 +58,8 @@ _P99 = "select percentile_cont(0.99) within group (order by seconds) from delays
 def whence(work: Work) -> Generator[Round]:
     accounts, lately = work.of(*ACCOUNTS), work.of(*LATELY)
     busy = accounts // APART
-    log = databases.log(work, accounts * EVENTS, accounts)
     with (
-        databases.database(work, log) as url,
+        POSTGRES.store(work, accounts * EVENTS, accounts) as url,
         bank.entered(App("bank", bank.Account, store=url)) as sender,
     ):
         sender.send(bank.deposits(lately, busy, 0, APART), 64)

@@ -1,20 +1,19 @@
-"""Commands, 64 at a time in one process. The floor has 32 connections, the peer 8 threads."""
+"""Commands, 64 at a time in one process: the sides of `benchmarks.commands`.
 
-from functools import partial
+The floor has 32 connections, the peer 8 threads.
+"""
 
-from benchmarks.harness import FLOOR, PEER, WHENCE, Figure, Goal
-from benchmarks.postgres import commands
+from benchmarks import commands
+from benchmarks.harness import FLOOR, PEER, Figure, Goal
+from benchmarks.postgres.backend import POSTGRES
 
 FIGURE = Figure(
     "postgres.commands_concurrent",
     "commands on PostgreSQL, 64 at a time",
     "commands/s",
-    {
-        WHENCE: partial(commands.whence, times=6_400, at_once=64),
-        "whence, cold": partial(commands.cold, times=3_200, at_once=64),
-        FLOOR: partial(commands.plain, times=4_800, connections=32),
-        PEER: partial(commands.peer, times=400, threads=8),
-    },
+    commands.sides(
+        POSTGRES, warm=(6_400, 64), cold=(3_200, 64), floor=(4_800, 32), other=(400, 8)
+    ),
     (Goal(FLOOR, 1.0), Goal(PEER, 20)),
     rounds=7,
 )

@@ -11,10 +11,10 @@ from functools import partial
 from itertools import count
 from subprocess import PIPE, Popen
 
-from benchmarks import bank
+from benchmarks import bank, commands
 from benchmarks.commands import ACCOUNTS, APART, EVENTS
 from benchmarks.harness import FLOOR, WHENCE, Figure, Goal, Round, Sample, Stopwatch, Work
-from benchmarks.postgres import commands, databases
+from benchmarks.postgres.backend import POSTGRES
 from whence import App
 
 PROCESSES, AT_ONCE = 4, 16
@@ -23,8 +23,7 @@ PROCESSES, AT_ONCE = 4, 16
 @contextmanager
 def whence(work: Work, times: int) -> Generator[Round]:
     accounts, each = work.of(*ACCOUNTS), work.of(times, PROCESSES * AT_ONCE) // PROCESSES
-    log = databases.log(work, accounts * EVENTS, accounts)
-    with databases.database(work, log) as url, ExitStack() as stack:
+    with POSTGRES.store(work, accounts * EVENTS, accounts) as url, ExitStack() as stack:
         senders = [stack.enter_context(_sender(url, n, accounts)) for n in range(PROCESSES)]
         begin = count(0, each)
         _send(senders, next(begin), each)  # until states are cached and statements prepared
@@ -74,7 +73,7 @@ FIGURE = Figure(
     "commands/s",
     {
         WHENCE: partial(whence, times=6_400),
-        FLOOR: partial(commands.plain, times=4_800, connections=32),
+        FLOOR: partial(commands.plain, backend=POSTGRES, load=(4_800, 32)),
     },
     (Goal(FLOOR, 0.8),),
     rounds=7,

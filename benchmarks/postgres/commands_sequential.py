@@ -1,20 +1,17 @@
-"""Commands, one after another: each is durable before the next is sent."""
+"""Commands, one after another: the sides of `benchmarks.commands`.
 
-from functools import partial
+Each command is durable before the next is sent.
+"""
 
-from benchmarks.harness import FLOOR, PEER, WHENCE, Figure, Goal
-from benchmarks.postgres import commands
+from benchmarks import commands
+from benchmarks.harness import FLOOR, PEER, Figure, Goal
+from benchmarks.postgres.backend import POSTGRES
 
 FIGURE = Figure(
     "postgres.commands_sequential",
     "commands on PostgreSQL, one after another",
     "commands/s",
-    {
-        WHENCE: partial(commands.whence, times=600, at_once=1),
-        "whence, cold": partial(commands.cold, times=600, at_once=1),
-        FLOOR: partial(commands.plain, times=600, connections=1),
-        PEER: partial(commands.peer, times=200, threads=1),
-    },
+    commands.sides(POSTGRES, warm=(600, 1), cold=(600, 1), floor=(600, 1), other=(200, 1)),
     (Goal(FLOOR, 0.6), Goal(PEER, 3)),
     rounds=9,
 )

@@ -16,7 +16,7 @@ from typing import Annotated
 
 from benchmarks import bank
 from benchmarks.harness import WHENCE, Figure, Goal, Round, Sample, Side, Work
-from benchmarks.postgres import databases
+from benchmarks.postgres.backend import POSTGRES
 from whence import App, Index, ReadModel, evolve
 
 ACCOUNTS, EVENTS, QUICK = 10_000, 10, 10
@@ -46,8 +46,7 @@ def side(number: int) -> Side:
     @contextmanager
     def ready(work: Work) -> Generator[Round]:
         accounts = work.of(ACCOUNTS, QUICK)
-        log = databases.log(work, accounts * EVENTS, accounts)
-        with databases.database(work, log) as url, ExitStack() as stack:
+        with POSTGRES.store(work, accounts * EVENTS, accounts) as url, ExitStack() as stack:
             nodes = [
                 stack.enter_context(node(url, f"{work.folder}/{place}.db", accounts, work.quick))
                 for place in range(number)

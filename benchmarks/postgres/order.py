@@ -22,7 +22,7 @@ from psycopg.pq import ExecStatus
 from benchmarks import bank
 from benchmarks.commands import ACCOUNTS, EVENTS
 from benchmarks.harness import WHENCE, Figure, Goal, Round, Sample, Stopwatch, Work
-from benchmarks.postgres import databases
+from benchmarks.postgres.backend import POSTGRES
 from benchmarks.postgres.floor import Connection
 from whence.backends.postgres.appending import Call, Manner, one_call
 from whence.envelope import NewEvent, new_id
@@ -46,8 +46,7 @@ create index on whence.events (xid, position)
 @contextmanager
 def appending(work: Work, change: LiteralString = "") -> Generator[Round]:
     accounts, times, number = work.of(*ACCOUNTS), work.of(*TIMES), count()
-    log = databases.log(work, accounts * EVENTS, accounts)
-    with databases.database(work, log) as url, ExitStack() as stack:
+    with POSTGRES.store(work, accounts * EVENTS, accounts) as url, ExitStack() as stack:
         made = [
             stack.enter_context(psycopg.connect(url, autocommit=True))
             for _ in range(work.of(*CONNECTIONS))
