@@ -3,8 +3,9 @@
 Properties are tried little while developing, much in continuous integration:
 ``HYPOTHESIS_PROFILE=ci make test``.
 
-The PostgreSQL is a private one, started when the first test asks for it.
-``WHENCE_TEST_POSTGRES=postgresql://...`` names another, where databases can be made.
+The PostgreSQL is a private one, started when the first test asks for it: the newest that is
+installed, unless WHENCE_TEST_POSTGRES_VERSION says ``oldest`` or names one.
+``WHENCE_TEST_POSTGRES=postgresql://...`` names another server, where databases can be made.
 """
 
 import os
@@ -12,13 +13,15 @@ import time
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from whence.testing.postgres import PostgresServer, PrivatePostgres
+from whence.testing.postgres import PostgresServer, PrivatePostgres, chosen, installations
 
+from . import packaged
 from .servers import Mariadb, mariadb, redis_server
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
@@ -27,6 +30,19 @@ settings.register_profile("ci", max_examples=300, deadline=None, suppress_health
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
+packaged.offer()
+
+
+def pytest_report_header() -> list[str]:
+    """Which PostgreSQL is tested with, and which could be: a missing version is not hidden."""
+    found = [f"{each.version} ({each.bin})" for each in reversed(installations())]
+    try:
+        used = f"version {chosen().version}"
+    except RuntimeError as error:
+        raise pytest.UsageError(str(error)) from error
+    if given := os.environ.get("WHENCE_TEST_POSTGRES"):
+        used = f"the server on {urlsplit(given).hostname}; {used} where a test starts one"
+    return [f"postgresql: {used}; found: {', '.join(found)}"]
 
 
 @pytest.fixture(scope="session")

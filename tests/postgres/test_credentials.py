@@ -11,7 +11,7 @@ import pytest
 from bank import Balance, OpenAccount, app
 from whence.backends.postgres import PostgresStore
 from whence.errors import StoreError
-from whence.testing.postgres import PrivatePostgres
+from whence.testing.postgres import Installation, PrivatePostgres, chosen, installations
 
 ONLY_TLS = "hostssl all all 127.0.0.1/32 scram-sha-256\n"
 
@@ -26,10 +26,17 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "cert.pem"
 
 
+def knows_tls(installation: Installation) -> bool:
+    """Whether it was built with TLS, which can be left out."""
+    config = [str(installation.bin / "pg_config"), "--configure"]
+    return "ssl" in subprocess.run(config, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.fixture(scope="module")
 def server(certificate: Path) -> Iterator[PrivatePostgres]:
-    """One that speaks TLS, and nothing else."""
-    with PrivatePostgres() as started:
+    """One that speaks TLS, and nothing else: of the version that is tested, if that can."""
+    able = filter(knows_tls, [chosen(), *installations()])
+    with PrivatePostgres(next(able)) as started:
         started.write("server.key", (certificate.parent / "key.pem").read_text())
         started.write("server.crt", certificate.read_text())
         started.write("pg_hba.conf", ONLY_TLS)

@@ -98,11 +98,29 @@ def test_an_emptied_database_is_as_new(server: PrivatePostgres, database: str) -
     remember(database, 2)
 
 
-def test_the_newest_installation_is_taken(server: PrivatePostgres) -> None:
+@pytest.mark.parametrize("wanted", ["", "newest", "oldest", "this"])
+def test_the_version_that_is_wanted_is_taken(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
     found = installations()
     assert found == sorted(found, reverse=True)
-    assert server.installation == found[0]
-    assert int(ask(server.url(), "show server_version_num")) // 10000 == found[0].version
+    taken = {"oldest": found[-1], "this": found[len(found) // 2]}.get(wanted, found[0])
+    monkeypatch.setenv(kit.VERSION, str(taken.version) if wanted == "this" else wanted)
+    with PrivatePostgres() as server:
+        number = int(ask(server.url(), "show server_version_num"))
+    assert number // 10000 == taken.version == server.installation.version
+
+
+def test_a_version_that_is_not_there_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kit.VERSION, "7")
+    with pytest.raises(RuntimeError, match=r"VERSION says '7', which is none of newest, .*1\d"):
+        PrivatePostgres()
+
+
+def test_what_cannot_be_run_is_not_an_installation(tmp_path: Path) -> None:
+    for name in ("initdb", "postgres"):
+        (tmp_path / name).write_text("#!/nowhere/sh\n")
+        assert kit.installed_in(tmp_path) is None
+        (tmp_path / name).chmod(0o755)
+    assert kit.installed_in(tmp_path) is None
 
 
 def test_durability_is_as_in_production(server: PrivatePostgres) -> None:

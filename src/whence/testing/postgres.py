@@ -4,7 +4,8 @@
         url = server.create_database()
 
 Everything is as in production, `fsync` too, so that what survives `kill` would survive there.
-Under root it runs as another user, since PostgreSQL refuses root.
+Under root it runs as another user, since PostgreSQL refuses root. Of the versions on the machine
+it is the newest, unless WHENCE_TEST_POSTGRES_VERSION names another.
 """
 
 import os
@@ -12,18 +13,22 @@ import re
 import secrets
 import shutil
 import signal
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from whence.testing.servers import PATIENCE, ServerFolder, ServerProcess, free_port
+from whence.testing.servers import PATIENCE, ServerFolder, ServerProcess, answer, free_port
 
 Stopping = Literal["smart", "fast", "immediate"]
 
+VERSION = "WHENCE_TEST_POSTGRES_VERSION"
+"""The environment variable that says which of the installed versions is used."""
+
 _SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+_USER = "postgres"
+"""Runs the servers if we are root, and there is such a user."""
 _USUAL_PLACES = (
     "/usr/lib/postgresql/*/bin",  # Debian
     "/usr/pgsql-*/bin",  # Red Hat
@@ -40,34 +45,28 @@ class Installation:
 
 
 def installations() -> list[Installation]:
-    """All that are found, the newest first."""
+    """All that can be run here, the newest first."""
     folders = [Path(place) for place in os.environ.get("PATH", "").split(os.pathsep) if place]
     if config := shutil.which("pg_config"):
-        folders += [Path(line) for line in _answer(config, "--bindir").splitlines()]
+        folders += [Path(line) for line in answer(config, "--bindir", user=_USER).splitlines()]
     for pattern in _USUAL_PLACES:
         folders += Path("/").glob(pattern.lstrip("/"))
     places = {(folder / "initdb").resolve().parent for folder in folders}
-    whole = [place for place in places if _runs(place / "initdb") and _runs(place / "postgres")]
-    return sorted(map(_installation, whole), reverse=True)
+    return sorted(filter(None, map(installed_in, places)), reverse=True)
 
 
-def _runs(program: Path) -> bool:
-    return os.access(program, os.X_OK)
-
-
-def _answer(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-
-
-def _installation(place: Path) -> Installation:
-    said = _answer(str(place / "postgres"), "--version")
+def installed_in(place: Path) -> Installation | None:
+    """What is in that folder; None if there is no server that can be run."""
+    programs = [place / name for name in ("initdb", "postgres")]
+    if not all(os.access(program, os.X_OK) for program in programs):
+        return None
+    said = answer(str(place / "postgres"), "--version", user=_USER)
     version = re.search(r"\d+", said)
-    if version is None:
-        raise RuntimeError(f"{place}/postgres --version says {said!r}, which is no version")
-    return Installation(int(version[0]), place)
+    return Installation(int(version[0]), place) if version else None
 
 
-def _newest() -> Installation:
+def chosen() -> Installation:
+    """The newest, or what WHENCE_TEST_POSTGRES_VERSION says: ``oldest``, or a version."""
     found = installations()
     if not found:
         raise RuntimeError(
@@ -75,7 +74,12 @@ def _newest() -> Installation:
             f" nor in {', '.join(_USUAL_PLACES)}."
             " On Debian and Ubuntu: sudo apt-get install postgresql"
         )
-    return found[0]
+    wanted = os.environ.get(VERSION) or "newest"
+    named = {"newest": found[0], "oldest": found[-1]}
+    named |= {str(each.version): each for each in reversed(found)}
+    if wanted not in named:
+        raise RuntimeError(f"{VERSION} says {wanted!r}, which is none of {', '.join(named)}")
+    return named[wanted]
 
 
 _EMPTY = b"""
@@ -143,12 +147,12 @@ class PrivatePostgres(PostgresServer):
     """A server of our own in a temporary folder; settings of `postgresql.conf` are keywords."""
 
     def __init__(self, installation: Installation | None = None, **settings: object) -> None:
-        self.installation = installation or _newest()
+        self.installation = installation or chosen()
         self.settings = settings
         """Of `postgresql.conf`; a change counts from the next start."""
         self.port = 0
         self._password = secrets.token_hex(8)
-        self._folder = ServerFolder("postgres", user="postgres")
+        self._folder = ServerFolder("postgres", user=_USER)
         self._process: ServerProcess | None = None
         super().__init__("")
 

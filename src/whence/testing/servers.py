@@ -33,6 +33,26 @@ def _unprivileged(preferred: str) -> pwd.struct_passwd | None:
         return pwd.getpwnam("nobody")
 
 
+def answer(*command: str, user: str = "nobody") -> str:
+    """What a program prints when it is run as ``user``; nothing if that cannot be run."""
+    owner = _unprivileged(user)
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            env=_environment(),
+            user=owner.pw_uid if owner else None,
+            group=owner.pw_gid if owner else None,
+            extra_groups=[] if owner else None,
+        )
+    except OSError:
+        return ""
+    return done.stdout
+
+
 class ServerFolder:
     """A temporary folder, and programs that run in it as its owner, never as root.
 
