@@ -1,0 +1,84 @@
+"""Decisions that look at aggregates: their streams, and the versions in them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from whence import App, Invalid, Rejected, Stale
+from whence.testing.conformance.words import commit
+from whence.testing.conformance.words import event as new_event
+
+from .school import (
+    Define,
+    Enrol,
+    Seats,
+    Student,
+    Subscribe,
+    Subscribed,
+    TakeNumber,
+    define,
+    graduate,
+    take_number,
+)
+
+
+def join(command: Subscribe, student: Student, seats: Seats) -> Iterator[object]:
+    if not student.enrolled:
+        raise Rejected("Nobody knows the student")
+    if student.courses >= 2 or seats.taken >= seats.capacity:
+        raise Rejected("That is too much")
+    yield Subscribed(command.student_id, command.course_id)
+
+
+@pytest.fixture
+def college() -> App:
+    app = App("college", Student, store="memory://")
+    app.decides(join)
+    app.decides(define)
+    app.decides(take_number)
+    app.decides(graduate)
+    return app
+
+
+async def test_the_events_of_an_aggregate_go_to_its_stream(college: App) -> None:
+    async with college as app:
+        await app.send(Define("c1", 9))
+        with pytest.raises(Rejected, match="Nobody knows"):
+            await app.send(Subscribe("s1", "c1"))
+        await app.send(Enrol("s1"))
+        receipt = await app.send(Subscribe("s1", "c1"))
+        assert receipt.versions == {"student-s1": 2}
+        student = await app.history(Student, "s1").now()
+        assert (student.courses, student.version) == (1, 2)
+        assert (await app.send(Enrol("s1"))).versions == {"student-s1": 2}
+        await app.send(Subscribe("s1", "c1"))
+        with pytest.raises(Rejected, match="too much"):
+            await app.send(Subscribe("s1", "c1"))
+
+
+async def test_the_version_that_the_sender_saw_counts(college: App) -> None:
+    async with college as app:
+        await app.send(Define("c1", 9))
+        await app.send(Enrol("s1"))
+        assert (await app.send(Subscribe("s1", "c1"), version=1)).versions == {"student-s1": 2}
+        with pytest.raises(Stale) as caught:
+            await app.send(Subscribe("s1", "c1"), version=1)
+        assert [each.type for each in caught.value.events] == ["Subscribed"]
+        with pytest.raises(Invalid, match="version: it is decided on no aggregate: of which"):
+            await app.send(TakeNumber(), version=1)
+
+
+async def test_an_aggregate_without_an_id_is_invalid(college: App) -> None:
+    async with college as app:
+        with pytest.raises(Invalid, match="student_id: is empty"):
+            await app.send(Subscribe("", "c1"))
+
+
+async def test_events_of_the_stream_that_it_does_not_fold_count(college: App) -> None:
+    async with college as app:
+        await app.send(Define("c1", 9))
+        await app.send(Enrol("s1"))
+        await app.running.store.append(
+            [commit(new_event("Numbered", "student-s1", data=b'{"number":1}'))]
+        )
+        assert (await app.send(Subscribe("s1", "c1"))).versions == {"student-s1": 3}

@@ -1,0 +1,162 @@
+"""A shop and its stocks, and stores that count, fail, wait or let others go first."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from whence import Aggregate, App, Rejected, command, decide, event, evolve
+from whence.backends.memory import MemoryStore
+from whence.errors import StoreError
+from whence.store import Appended, Commit, EventQuery, Outcome, Page
+
+
+@event
+class Added:
+    stock_id: str
+    item: str
+
+
+@event
+class Removed:
+    stock_id: str
+    item: str
+
+
+@event
+class Renamed:
+    stock_id: str
+    name: str
+
+
+@event
+class Noted:
+    stock_id: str
+
+
+@command
+class Add:
+    stock_id: str
+    items: tuple[str, ...]
+
+
+@command
+class Remove:
+    stock_id: str
+    item: str
+
+
+@command
+class Rename:
+    stock_id: str
+    name: str
+
+
+@command
+class Fail:
+    stock_id: str
+    how: str
+
+
+class Stock(Aggregate, commutes=[(Added, Renamed)]):
+    items: list[str] = []
+    name = ""
+
+    @decide
+    def add(self, command: Add) -> Iterator[object]:
+        for item in command.items:
+            if item in self.items:
+                raise Rejected(f"There is {item} already")
+            yield Added(self.id, item)
+
+    @decide
+    def remove(self, command: Remove) -> Iterator[object]:
+        if command.item not in self.items:
+            raise Rejected(f"There is no {command.item}")
+        yield Removed(self.id, command.item)
+
+    @decide
+    def rename(self, command: Rename) -> Iterator[object]:
+        if command.name != self.name:
+            yield Renamed(self.id, command.name)
+
+    @decide
+    def fail(self, command: Fail) -> Iterator[object]:
+        match command.how:
+            case "adds in place":
+                self.items += ["poison"]
+            case "appends in place":
+                self.items.append("poison")
+                raise ValueError("bug")
+            case "yields, then refuses":
+                yield Added(self.id, "poison")
+                raise Rejected("No")
+            case "yields, then fails":
+                yield Added(self.id, "poison")
+                raise ValueError("bug")
+            case "yields nonsense":
+                yield Added(self.id, "poison")
+                yield "nonsense"
+            case "yields what cannot be stored":
+                yield Added(self.id, 7)  # type: ignore[arg-type]  # pyright: ignore
+            case _:
+                yield Noted(self.id)
+
+    @evolve
+    def _(self, event: Added) -> None:
+        self.items.append(event.item)
+
+    @evolve
+    def _(self, event: Removed) -> None:
+        self.items.remove(event.item)
+
+    @evolve
+    def _(self, event: Renamed) -> None:
+        self.name = event.name
+
+
+OpenApp = Callable[[], AbstractAsyncContextManager[App]]
+
+
+def shop(store: Any, **options: Any) -> App:
+    return App("shop", Stock, store=store, read="sqlite://", **options)
+
+
+async def stock(app: App, id: str = "S1") -> Stock:
+    return await app.history(Stock, id).now()
+
+
+class Counting(MemoryStore):
+    """Counts, and fails or waits when told to."""
+
+    reads = 0
+    appends = 0
+    failing = 0
+    gate: asyncio.Event | None = None
+
+    async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
+        self.appends += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failing:
+            self.failing -= 1
+            raise StoreError("the disk is gone")
+        return await super().append(commits)
+
+    async def read(self, query: EventQuery, **how: Any) -> AsyncIterator[Page]:
+        self.reads += 1
+        async for page in super().read(query, **how):
+            yield page
+
+
+class Racing(MemoryStore):
+    """Lets somebody else write just before the next append."""
+
+    ahead: Commit | None = None
+
+    async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
+        if self.ahead is not None:
+            ahead, self.ahead = self.ahead, None
+            (outcome,) = await super().append([ahead])
+            assert isinstance(outcome, Appended)
+        return await super().append(commits)
