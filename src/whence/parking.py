@@ -1,22 +1,24 @@
 """Parking what cannot be handled: a key's events wait in order, and everything else goes on.
 
-An event that its handler fails on is parked under its row's key, and so is every later event of
-that key. An event that cannot be read, so that nobody knows its key, is parked under its stream,
-and so is what follows it there.
+An event that its handler fails on, or that makes a row which cannot be kept, is parked under its
+row's key, and so is every later event of that key. An event that cannot be read, so that nobody
+knows its key, is parked under its stream, and so is what follows it there.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from whence.envelope import Recorded
-from whence.errors import UnknownType, WhenceError
+from whence.errors import HandlerFailed, UnknownType, WhenceError
 from whence.folds import NOTHING, Fold, Rows, Skipped, Step, Stuck, stream_key
 from whence.readmodels import ReadModel
 from whence.slices import Share, name_of, slice_of
 
 R = TypeVar("R", bound=ReadModel)
+Row = TypeVar("Row", bound=ReadModel, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,25 @@ class Parking:
         self.added.append(parked if alone else replace(parked, error=None))
 
 
-class ParkingFold(Generic[R]):
-    """Folds what can be folded, for the slices of one share, and parks the rest."""
+class Checking(Protocol[Row]):
+    """Says what can be kept. Both raise ValueError for what cannot."""
 
-    def __init__(self, fold: Fold[R], parking: Parking) -> None:
-        self._fold, self._parking = fold, parking
+    def check_row(self, row: Row, /) -> None:
+        """Look at a row that was folded."""
+        ...
+
+    def check_key(self, key: Any, /) -> None:
+        """Look at what an event says is the key of its row."""
+        ...
+
+
+class ParkingFold(Generic[R]):
+    """Folds what can be folded and kept, for the slices of one share, and parks the rest."""
+
+    def __init__(
+        self, fold: Fold[R], parking: Parking, checking: Checking[R] | None = None
+    ) -> None:
+        self._fold, self._parking, self._checking = fold, parking, checking
 
     def read(self, events: Iterable[Recorded]) -> list[Step]:
         """Like `Fold.read`, for events of which none is in the way: it raises `Stuck`."""
@@ -120,7 +136,7 @@ class ParkingFold(Generic[R]):
         return [step for recorded in events for step in self._read_one(recorded)]
 
     def apply_carefully(self, steps: Iterable[Step], rows: Rows[R]) -> dict[Any, int]:
-        """Like `Fold.apply`, but parks what cannot be folded."""
+        """Like `Fold.apply`, but parks what cannot be folded, or not be kept."""
         changed: dict[Any, int] = {}
         for recorded, event, evolve, keys, own in steps:
             for key in keys:
@@ -128,19 +144,46 @@ class ParkingFold(Generic[R]):
                     continue
                 before = deepcopy(rows.get(key))
                 try:
-                    changed |= self._fold.apply([(recorded, event, evolve, (key,), own)], rows)
+                    folded = self._fold.apply([(recorded, event, evolve, (key,), own)], rows)
+                    self._check_row(rows.get(key), recorded)
                 except Stuck as stuck:
                     rows[key] = before
                     self._parking.park(key, recorded, stuck.error)
+                else:
+                    changed |= folded
         return changed
 
     def _read_one(self, recorded: Recorded) -> Iterator[Step]:
         try:
-            yield from self._fold.read([recorded])
+            steps = self._fold.read([recorded])
+            self._check(steps, recorded)
         except Stuck as stuck:
             if not can_be_parked(stuck.error):
                 raise
             self._parking.park_unread(recorded, stuck.error)
+        else:
+            yield from steps
+
+    def _check(self, steps: Iterable[Step], recorded: Recorded) -> None:
+        if self._checking is not None:
+            for key in (key for step in steps for key in step[3]):
+                with self._blaming(recorded):
+                    self._checking.check_key(key)
+
+    def _check_row(self, row: R | None, recorded: Recorded) -> None:
+        if self._checking is not None and row is not None:
+            with self._blaming(recorded):
+                self._checking.check_row(row)
+
+    @contextmanager
+    def _blaming(self, recorded: Recorded) -> Generator[None]:
+        """Raise `Stuck` if the event brings what cannot be kept."""
+        try:
+            yield
+        except ValueError as error:
+            failure = HandlerFailed(self._fold.spec.name, recorded, error)
+            failure.__cause__ = error
+            raise Stuck(recorded.position, failure) from error
 
     def _taken(self, steps: Iterable[Step]) -> list[Step]:
         """The same if nothing is parked or skipped. Quick: most steps may be those of others."""

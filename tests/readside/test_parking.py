@@ -1,10 +1,14 @@
 """What cannot be handled waits in order under its key, and everything else goes on."""
 
+from collections.abc import Iterator
+from typing import cast
+
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, select
 
-from whence import Projection, project
+from whence import Aggregate, Projection, ReadModel, command, decide, event, evolve, project
 from whence.app import App
+from whence.backends.memory import MemoryStore
 from whence.backends.sql.dead import Letter
 from whence.envelope import NewEvent
 from whence.errors import Behind, UnknownType
@@ -27,6 +31,27 @@ from .counters import (
     unreadable,
     until,
 )
+
+
+@event
+class Said:
+    speaker_id: str
+    text: str
+
+
+@command
+class Say:
+    speaker_id: str
+    text: str
+
+
+class Speaker(Aggregate):
+    @decide
+    def say(self, command: Say) -> Iterator[Said]:
+        yield Said(self.id, command.text)
+
+    @evolve
+    def _(self, event: Said) -> None: ...
 
 
 async def letters(app: App, name: str = "total") -> list[Letter]:
@@ -95,6 +120,51 @@ async def test_what_cannot_be_read_waits_under_its_stream(read_url: str) -> None
         first = (await letters(app))[0]
         assert first.error is not None
         assert "does not fit Counted" in first.error
+
+
+async def test_what_the_database_cannot_keep_waits_under_its_key(read_url: str) -> None:
+    async with counters(read_url) as app:
+        await append(app, counted("A", 1), counted("B", 1), counted("A", 2**63), counted("B", 2))
+        await append(app, counted("A", 5), counted("C", -(2**70)), counted("B", 3))
+        await caught_up(app)
+        kept, waiting = {"A": (1, 1, 1), "B": (6, 3, 3)}, [("A", 3), ("A", 5), ("C", 6)]
+        assert await rows(app) == kept
+        assert await parked(app) == waiting
+        first = (await letters(app))[0]
+        assert first.error is not None
+        assert "at position 3 (counter-A version 2): ValueError: total cannot be" in first.error
+        await subscription(app).rebuild()
+        assert await rows(app) == kept
+        assert await parked(app) == waiting
+
+
+class Shown(ReadModel):
+    """What its table cannot always keep: a text, as a key too, and None by mistake."""
+
+    name: str
+    text: str = ""
+
+    @evolve(key="text")
+    def _(self, event: Said) -> None:
+        self.text = cast("str", None) if event.text == "None" else f"{event.text}!"
+
+
+async def test_nobody_can_stop_it_with_a_text(read_url: str) -> None:
+    texts = ["a", "b\0c", "None", "d", "a"]
+    store = MemoryStore()
+    async with App("said", Speaker, Shown, store=store, read=read_url) as app:
+        for text in texts:
+            await app.send(Say("S1", text))
+        await caught_up(app, "shown")
+        found = {row.name: row.text for row in await app.read(Shown)}
+        keys = {key for key, _ in await parked(app, "shown")}
+        await subscription(app, "shown").rebuild()
+        assert {row.name: row.text for row in await app.read(Shown)} == found
+        assert {key for key, _ in await parked(app, "shown")} == keys
+    if read_url.startswith("sqlite"):  # which keeps any text
+        assert (found, keys) == ({"a": "a!", "b\0c": "b\0c!", "d": "d!"}, {"None"})
+    else:  # nothing can wait under a key that cannot be kept: its stream waits
+        assert (found, keys) == ({"a": "a!"}, {"stream:speaker-S1"})
 
 
 async def test_a_type_that_nobody_knows_stops_it(read_url: str) -> None:

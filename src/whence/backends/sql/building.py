@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from sqlalchemy import Connection
 
 from whence.backends.sql.database import ReadDatabase
+from whence.backends.sql.failures import Misfit, telling_misfits
 from whence.backends.sql.folding import Hand, RowFollower, keys_of
 from whence.backends.sql.generations import Generations
 from whence.backends.sql.registry import Record
 from whence.envelope import Recorded
 from whence.errors import StoreBusy, StoreError
-from whence.folds import Fold, Step, Stuck
+from whence.folds import Fold, Rows, Step, Stuck
 from whence.parking import Parking, ParkingFold, can_be_parked
 from whence.readmodels import ReadModel, ReadModelSpec
 from whence.slices import Mark, Share
@@ -83,11 +85,12 @@ class NextTable(RowFollower[R]):
             try:
                 await self._fold(concerning, share)
             except Stuck as stuck:
-                self._memory = None  # half of it may be folded
                 if self._careful or not can_be_parked(stuck.error):
+                    self._memory = None  # half of it may be folded
                     raise stuck.error from stuck.error.__cause__
-                self._careful = True
-                raise Overtaken(self.name) from stuck
+                self._once_more(stuck)
+            except Misfit as misfit:
+                self._once_more(misfit)
         if self._memory is None or len(self._memory.changed) < _CHANGED:
             return False
         await self.save(page.scanned, share)
@@ -95,7 +98,10 @@ class NextTable(RowFollower[R]):
 
     async def save(self, position: int, share: Share) -> None:
         """See `Follower.save`."""
-        await self.database.write(lambda c: self._flush(c, share, position))
+        try:
+            await self.database.write(lambda c: self._flush(c, share, position))
+        except Misfit as misfit:
+            self._once_more(misfit)
         share.moved(position)
         if (memory := self._memory) is None:
             return
@@ -104,6 +110,15 @@ class NextTable(RowFollower[R]):
         memory.parking.added.clear()
         if len(memory.hand.rows) > _KEPT:
             memory.hand, memory.complete = Hand(share), False
+
+    def _once_more(self, problem: Exception) -> NoReturn:
+        """Begin again where it was written last, and park what cannot be handled."""
+        self._memory, self._careful = None, True
+        raise Overtaken(self.name) from problem
+
+    def _telling(self) -> AbstractContextManager[None]:
+        """What tells that rows are refused, as long as that can be helped."""
+        return nullcontext() if self._careful else telling_misfits()
 
     async def switch(self) -> bool:
         """See `Build.switch`. A table that somebody reads for long is not waited for."""
@@ -125,7 +140,7 @@ class NextTable(RowFollower[R]):
             parking = await self.database.look(lambda c: self._parking(c, share))
             fresh = not any(mark.position for mark in share.marks.values())
             self._memory = memory = _Memory[R](parking, Hand(share), fresh)
-        folding = ParkingFold(self.fold, memory.parking)
+        folding = ParkingFold(self.fold, memory.parking, self.rows)
         read = folding.read_carefully if self._careful else folding.read
         apply = folding.apply_carefully if self._careful else self.fold.apply
         for start in range(0, len(events), PAGE_EVENTS):
@@ -150,7 +165,7 @@ class NextTable(RowFollower[R]):
     async def _load(self, memory: _Memory[R], steps: Sequence[Step]) -> None:
         missing = [key for key in keys_of(steps) if key not in memory.hand.rows]
         try:
-            found = await self.database.read(lambda c: self.rows.load(c, missing))
+            found = await self.database.read(lambda c: self._loaded(c, missing))
         except StoreError:
             await self._check_still_there(memory.hand.share)
             raise
@@ -162,8 +177,14 @@ class NextTable(RowFollower[R]):
         if any(marks.get(number) != mark for number, mark in share.marks.items()):
             raise Overtaken(self.name)
 
+    def _loaded(self, connection: Connection, keys: Sequence[Any]) -> Rows[R]:
+        with self._telling():
+            return self.rows.load(connection, keys)
+
     def _flush(self, connection: Connection, share: Share, position: int) -> None:
         self._moved(connection, share, position)
         if (memory := self._memory) is not None:
-            self.rows.store(connection, memory.hand.rows, memory.changed, memory.hand.existed)
+            hand = memory.hand
+            with self._telling():
+                self.rows.store(connection, hand.rows, memory.changed, hand.existed)
             self._park(connection, memory.parking)

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from whence.backends.sql import dialects
 from whence.codec import from_plain, to_json
 from whence.readmodels import Column
 
@@ -154,6 +155,32 @@ def from_database(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], An
     if isinstance(kind, Double):
         return None
     return kind.dialect_impl(dialect).result_processor(dialect, _NUMERIC)
+
+
+def check_fits(column: Column, value: Any, dialect: Dialect, *, key: bool = False) -> None:
+    """Raise ValueError if such a database cannot keep ``value`` in ``column``.
+
+    Too slow to be asked of each row: it finds the one that a database has refused.
+    """
+    try:
+        _check_fits(column, value, dialect, bounded=key or column.indexed)
+    except (ValueError, TypeError, msgspec.MsgspecError) as error:
+        raise ValueError(f"{column.name} cannot be kept: {error}") from error
+
+
+def _check_fits(column: Column, value: Any, dialect: Dialect, *, bounded: bool) -> None:
+    if value is None:
+        if not column.nullable:
+            raise ValueError("it is None, which its annotation does not allow")
+    elif column.scalar is None:
+        to_json(value)
+    else:
+        if isinstance(value, str) and not dialects.is_postgres(dialect):
+            value = value.replace("\0", "")  # only PostgreSQL has no place for it
+        column.fitting(value)
+        text = value if isinstance(value, str) and dialects.is_mysql(dialect) else ""
+        if bounded and len(text) > _BOUNDED:
+            raise ValueError(f"it has {len(text)} characters, and {_BOUNDED} is the limit")
 
 
 def search_type() -> TypeEngine[Any]:

@@ -1,12 +1,16 @@
 """What the driver of a read database says went wrong, in our words."""
 
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
+    InterfaceError,
     NoSuchModuleError,
+    ProgrammingError,
     SQLAlchemyError,
 )
 
@@ -64,6 +68,30 @@ def translated(error: SQLAlchemyError | ImportError, url: str) -> StoreError | W
 def is_trouble(error: BaseException | None) -> bool:
     """Whether the database is to blame, not what it was asked to do: trying again may help."""
     return isinstance(error, DBAPIError) and not isinstance(error, _POISON)
+
+
+class Misfit(Exception):
+    """The database refuses what it is given: one of the rows or keys is perhaps to blame."""
+
+
+@contextmanager
+def telling_misfits() -> Generator[None]:
+    """Raise `Misfit` for what may be the fault of the rows that are loaded or stored."""
+    try:
+        yield
+    except Exception as error:
+        if _is_misfit(error):
+            raise Misfit from error
+        raise
+
+
+def _is_misfit(error: Exception) -> bool:
+    if isinstance(error, (ProgrammingError, InterfaceError)):
+        said = error.orig.args if error.orig is not None else ()
+        number = getattr(error.orig, "sqlstate", None)
+        # Without a number it was the driver, which knows no such value; with one, the server.
+        return number is None and len(said) == 1 and not error.connection_invalidated
+    return isinstance(error, (*_POISON, TypeError, ValueError, AttributeError, OverflowError))
 
 
 def _known(cause: BaseException | None) -> tuple[type[StoreError], str] | None:

@@ -1,6 +1,7 @@
 """The rows of a read model in a table that follows the log."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -8,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Table
 
 from whence.backends.sql.database import ReadDatabase
+from whence.backends.sql.failures import Misfit, telling_misfits
 from whence.backends.sql.following import SqlFollower
 from whence.backends.sql.tables import Loading, RowTable, table_of
 from whence.envelope import Recorded
@@ -83,11 +85,25 @@ class RowFollower(SqlFollower, Generic[R]):
             if len(page.events) < PAGE_EVENTS or (self._hand and len(self._hand.rows) > _IN_HAND):
                 self._hand = None
 
+    async def _page(
+        self, events: Sequence[Recorded], share: Share, scanned: int, *, careful: bool = False
+    ) -> None:
+        try:
+            await super()._page(events, share, scanned, careful=careful)
+        except Misfit:  # trying again would not help
+            await super()._page(events, share, scanned, careful=True)
+
     def _write(
         self, connection: Connection, events: Sequence[Recorded], parking: Parking, careful: bool
     ) -> None:
+        with nullcontext() if careful else telling_misfits():
+            self._keep(connection, events, parking, careful)
+
+    def _keep(
+        self, connection: Connection, events: Sequence[Recorded], parking: Parking, careful: bool
+    ) -> None:
         hand, self._hand = self._hand or Hand[R](parking.share), None
-        folding = ParkingFold(self.fold, parking)
+        folding = ParkingFold(self.fold, parking, self.rows)
         read = folding.read_carefully if careful else folding.read
         apply = folding.apply_carefully if careful else self.fold.apply
         changed: dict[Any, int] = {}

@@ -148,6 +148,12 @@ class PlacedRows(Generic[R]):
     def __init__(self, place: Place[R], name: str, fold: GuardedFold[R]) -> None:
         self._place, self._name, self._fold = place, name, fold
 
+    def check_row(self, row: R) -> None:
+        """See `Checking.check_row`. What a store of another kind can keep, only it knows."""
+
+    def check_key(self, key: Any) -> None:
+        """See `Checking.check_key`."""
+
     def load(self, connection: Connection, keys: Sequence[Any]) -> dict[Any, R | None]:
         """See `RowTable.load`. The fold learns how far the rows are."""
         found = self._place.load(connection, self._name, keys)

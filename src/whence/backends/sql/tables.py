@@ -9,7 +9,8 @@ from sqlalchemy import BigInteger, Column, Connection, Dialect, Index, MetaData,
 from sqlalchemy.exc import DBAPIError
 
 from whence.backends.sql.bulk import Names, statements
-from whence.backends.sql.columns import folded, from_database, search_type, sql_type
+from whence.backends.sql.columns import check_fits, folded, from_database, search_type, sql_type
+from whence.parking import Checking
 from whence.readmodels import ReadModel, ReadModelSpec
 
 R = TypeVar("R", bound=ReadModel)
@@ -43,7 +44,7 @@ def table_of(spec: ReadModelSpec[Any], name: str, tag: str) -> Table:
     return table
 
 
-class Loading(Protocol[R]):
+class Loading(Checking[R], Protocol[R]):
     """Rows that are loaded and stored by the hundred."""
 
     def load(self, connection: Connection, keys: Sequence[Any]) -> dict[Any, R | None]:
@@ -66,7 +67,7 @@ class RowTable(Generic[R]):
 
     def __init__(self, spec: ReadModelSpec[R], table: Table, dialect: Dialect) -> None:
         self.table = table
-        self._cls = spec.cls
+        self._cls, self._spec, self._dialect = spec.cls, spec, dialect
         names = [column.name for column in spec.columns]
         others = [name for name in names if name != spec.key]
         searched = [column.name for column in spec.columns if column.searchable]
@@ -85,6 +86,15 @@ class RowTable(Generic[R]):
         self._from_db = [(i, of) for i, name in enumerate(names) if (of := from_db[name])]
         written = [*others, "version", *map(search_column, searched), POSITION, spec.key]
         self._statements = statements(Names(table, [*names, "version"], written, dialect))
+
+    def check_row(self, row: R) -> None:
+        """See `Checking.check_row`."""
+        for column in self._spec.columns:
+            check_fits(column, getattr(row, column.name), self._dialect)
+
+    def check_key(self, key: Any) -> None:
+        """See `Checking.check_key`."""
+        check_fits(self._spec.key_column, key, self._dialect, key=True)
 
     def load(self, connection: Connection, keys: Sequence[Any]) -> dict[Any, R | None]:
         """The rows that there are of ``keys``."""
