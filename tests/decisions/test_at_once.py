@@ -1,7 +1,7 @@
 """Decisions at once: nobody loses, and only those conflict who look at the same."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,11 +12,10 @@ from whence import (
     Receipt,
     Rejected,
 )
-from whence.backends.memory import MemoryStore
-from whence.store import Commit, Outcome
 from whence.testing.conformance.words import commit
 from whence.testing.conformance.words import event as new_event
 
+from ..stores import Racing
 from .school import (
     Conflicting,
     Define,
@@ -68,21 +67,11 @@ async def test_what_has_nothing_in_common_never_conflicts() -> None:
 
 
 async def test_a_capacity_that_is_lowered_meanwhile_is_seen() -> None:
-    class Lowering(MemoryStore):
-        """Lowers the capacity between the read and the append of the first subscription."""
-
-        done = False
-
-        async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
-            if not self.done and commits[0].events[0].type == "Subscribed":
-                self.done = True
-                data = b'{"course_id":"c1","capacity":0}'
-                lowered = new_event("CourseDefined", "", "course:c1", data=data)
-                await super().append([commit(lowered)])
-            return await super().append(commits)
-
-    async with school(Lowering()) as app:
+    store = Racing()
+    lowered = new_event("CourseDefined", "", "course:c1", data=b'{"course_id":"c1","capacity":0}')
+    async with school(store) as app:
         await app.send(Define("c1", 1))
+        store.ahead = commit(lowered)
         with pytest.raises(Rejected, match="fully booked"):
             await app.send(Subscribe("s1", "c1"))
 

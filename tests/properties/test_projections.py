@@ -7,8 +7,8 @@ is kept, code changes, and tables are rebuilt, rolled back, paused and dropped.
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from unittest.mock import patch
@@ -20,12 +20,12 @@ from sqlalchemy import Connection
 
 from whence import subscriptions
 from whence.app import App
+from whence.backends import memory
 from whence.backends.memory import MemoryStore
 from whence.backends.sql import building
 from whence.backends.sql.database import ReadDatabase
 from whence.envelope import NewEvent
 from whence.errors import NotFound, StoreError, WhenceError
-from whence.store import EventQuery, Page
 from whence.testing.postgres import PostgresServer
 
 from ..readside import counters as kit
@@ -56,31 +56,6 @@ FAULTS = st.lists(st.sampled_from([None, None, None, "before", "inside", "after"
 
 _PATIENCE = 0.2
 """Seconds that are waited for what may never come, since nothing can be written."""
-
-
-class SmallPages(MemoryStore):
-    """Reads a few events at a time."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self._size = size
-
-    async def read(
-        self,
-        query: EventQuery,
-        *,
-        after: int = 0,
-        backwards: bool = False,
-        limit: int | None = None,
-    ) -> AsyncIterator[Page]:
-        pages = super().read(query, after=after, backwards=backwards, limit=limit)
-        async with aclosing(cast(AsyncGenerator[Page], pages)):
-            async for page in pages:
-                events = list(page.events)
-                while len(events) > self._size:
-                    some, events = events[: self._size], events[self._size :]
-                    yield Page(some, some[-1].position)
-                yield Page(events, page.scanned)
 
 
 class Death:
@@ -142,8 +117,8 @@ def failing_writes(faults: list[Fault], death: Death) -> Generator[None]:
 class Life:
     """An application that starts and ends, on one log and one read database."""
 
-    def __init__(self, read_url: str, pages: int) -> None:
-        self._store, self._read = SmallPages(pages), read_url
+    def __init__(self, read_url: str) -> None:
+        self._store, self._read = MemoryStore(), read_url
         self.death = Death()
         self._model: Any = kit.Total
         self._open: App | None = None
@@ -219,8 +194,8 @@ class Life:
         assert await kit.rows(app) == await kit.fresh(app, of=self._model)
 
 
-async def live(read_url: str, words: Words, faults: list[Fault], pages: int) -> None:
-    life = Life(read_url, pages)
+async def live(read_url: str, words: Words, faults: list[Fault]) -> None:
+    life = Life(read_url)
     with failing_writes(faults, life.death):
         for word, what in words:
             try:
@@ -239,7 +214,9 @@ async def live(read_url: str, words: Words, faults: list[Fault], pages: int) -> 
 @given(st.lists(WORDS, max_size=12), FAULTS, st.integers(1, 5))
 def test_step_by_step_equals_afresh(words: Words, faults: list[Fault], pages: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(live(f"sqlite:///{Path(folder)}/read.db", words, faults, pages))
+        url = f"sqlite:///{Path(folder)}/read.db"
+        with patch.object(memory, "PAGE_EVENTS", pages):
+            asyncio.run(live(url, words, faults))
 
 
 @pytest.fixture
@@ -260,4 +237,5 @@ def fresh_urls(postgres: PostgresServer) -> Iterator[Callable[[], str]]:
 def test_step_by_step_equals_afresh_on_postgresql(
     fresh_urls: Callable[[], str], words: Words, faults: list[Fault], pages: int
 ) -> None:
-    asyncio.run(live(fresh_urls(), words, faults, pages))
+    with patch.object(memory, "PAGE_EVENTS", pages):
+        asyncio.run(live(fresh_urls(), words, faults))

@@ -1,14 +1,14 @@
-"""A shop and its stocks, and stores that count, fail, wait or let others go first."""
+"""A shop and its stocks, and a store in trouble."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from whence import Aggregate, App, Rejected, command, decide, event, evolve
 from whence.backends.memory import MemoryStore
 from whence.errors import StoreError
-from whence.store import Appended, Commit, EventQuery, Outcome, Page
+from whence.store import Commit, Outcome
 
 
 @event
@@ -126,37 +126,16 @@ async def stock(app: App, id: str = "S1") -> Stock:
     return await app.history(Stock, id).now()
 
 
-class Counting(MemoryStore):
-    """Counts, and fails or waits when told to."""
+class Troubled(MemoryStore):
+    """Fails when told to, or waits at a gate."""
 
-    reads = 0
-    appends = 0
     failing = 0
     gate: asyncio.Event | None = None
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
-        self.appends += 1
         if self.gate is not None:
             await self.gate.wait()
         if self.failing:
             self.failing -= 1
             raise StoreError("the disk is gone")
-        return await super().append(commits)
-
-    async def read(self, query: EventQuery, **how: Any) -> AsyncIterator[Page]:
-        self.reads += 1
-        async for page in super().read(query, **how):
-            yield page
-
-
-class Racing(MemoryStore):
-    """Lets somebody else write just before the next append."""
-
-    ahead: Commit | None = None
-
-    async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
-        if self.ahead is not None:
-            ahead, self.ahead = self.ahead, None
-            (outcome,) = await super().append([ahead])
-            assert isinstance(outcome, Appended)
         return await super().append(commits)

@@ -9,10 +9,10 @@ from whence import App, Conflict, Rejected, Stale
 from whence.testing.conformance.words import commit
 from whence.testing.conformance.words import event as new_event
 
+from ..stores import Racing
 from .shop import (
     Add,
     OpenApp,
-    Racing,
     Remove,
     Rename,
     shop,

@@ -13,9 +13,9 @@ from whence.testing.conformance.words import event as new_event
 
 from .shop import (
     Add,
-    Counting,
     Fail,
     Remove,
+    Troubled,
     shop,
     stock,
 )
@@ -51,7 +51,7 @@ async def test_events_that_the_aggregate_does_not_fold_count_as_versions(app: Ap
 
 
 async def test_a_store_that_fails_leaves_nothing_behind() -> None:
-    store = Counting()
+    store = Troubled()
     async with shop(store) as app:
         await app.send(Add("S1", ("a",)))
         store.failing = 1
@@ -61,7 +61,7 @@ async def test_a_store_that_fails_leaves_nothing_behind() -> None:
 
 
 async def test_a_cancelled_command_leaves_nothing_behind_but_perhaps_its_events() -> None:
-    store = Counting()
+    store = Troubled()
     async with shop(store) as app:
         await app.send(Add("S1", ("a",)))
         store.gate = asyncio.Event()

@@ -17,6 +17,8 @@ from whence.folds import Fold
 from whence.store import Commit, EventQuery, Page
 from whence.watching import Beginning, Watching
 
+from ..stores import Observed
+
 PATIENCE = 30.0
 """Seconds after which something that should come never will."""
 
@@ -200,21 +202,8 @@ async def test_a_cancelled_watcher_is_forgotten(store_url: str) -> None:
         assert not app.running.folding.watching.busy
 
 
-class Counted(MemoryStore):
-    """Counts who reads the whole log."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reads: list[EventQuery] = []
-
-    async def read(self, query: EventQuery, **how: Any) -> AsyncIterator[Page]:
-        self.reads.append(query)
-        async for page in super().read(query, **how):
-            yield page
-
-
 async def test_thousands_share_one_follower() -> None:
-    store, many = Counted(), 1_000
+    store, many = Observed(), 1_000
     async with bank.app.using(store=store, projecting=False) as app:
         await app.send(OpenAccount("ACC1", "alice"))
         watched = [app.read(Balance).watch(f"ACC{n % 10}") for n in range(many)]

@@ -2,7 +2,7 @@
 # pyright: reportUnusedClass=false
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,12 +16,12 @@ import pytest
 
 from whence import Aggregate, App, Decider, command, decide, event, evolve
 from whence.aggregate import behaviour_of
-from whence.backends.memory import MemoryStore
 from whence.backends.sqlite import SqliteStore
 from whence.decider import DeciderBehaviour
 from whence.evolving import state_of
 from whence.snapshots import Snapshot, Snapshots, freeze, thaw
-from whence.store import EventQuery, Page
+
+from ..stores import Observed
 
 
 @event
@@ -48,17 +48,6 @@ class Sum(Aggregate, snapshot_every=10):
     @evolve
     def _(self, event: Added) -> None:
         self.total += event.n
-
-
-class Reading(MemoryStore):
-    """Notes how many events were read."""
-
-    read_events = 0
-
-    async def read(self, query: EventQuery, **how: Any) -> AsyncIterator[Page]:
-        async for page in super().read(query, **how):
-            self.read_events += len(page.events)
-            yield page
 
 
 async def kept(app: App, stream: str = "sum-S1") -> Snapshot | None:
@@ -116,20 +105,20 @@ async def test_none_is_saved_unless_asked_for(url: str) -> None:
 
 
 async def test_what_it_holds_is_not_read_again(tmp_path: Path) -> None:
-    store = Reading()
+    store = Observed()
     snapshots: Snapshots | None = None
     for cached in (9, 0):
         async with App("sums", Sum, store=store, read="sqlite://", cached=cached) as app:
             async with App("other", Sum, store="memory://") as other:
                 snapshots = snapshots or other.running.backend.snapshots
             app.running.repository._snapshots = snapshots  # pyright: ignore[reportPrivateUsage]
-            before = store.read_events
+            before = store.events
             if cached:
                 for _ in range(23):
                     await app.send(Add("S1", 1))
             else:
                 assert (await app.send(Add("S1", 1))).versions == {"sum-S1": 24}
-                assert store.read_events - before == 3
+                assert store.events - before == 3
 
 
 async def test_it_is_used_after_a_restart(tmp_path: Path) -> None:

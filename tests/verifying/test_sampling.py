@@ -1,7 +1,6 @@
 """A sample of rows is compared with the events of these rows, and not with the whole log."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
@@ -10,30 +9,10 @@ from sqlalchemy import text
 from bank import Balance, DepositMoney, OpenAccount
 from bank import app as bank
 from whence import App, sampling, verifying
-from whence.backends.memory import MemoryStore
-from whence.store import EventQuery, Page
+
+from ..stores import Observed
 
 ACCOUNTS = 100
-
-
-class Counting(MemoryStore):
-    """Knows how many events were read."""
-
-    events = 0
-
-    async def read(
-        self,
-        query: EventQuery,
-        *,
-        after: int = 0,
-        backwards: bool = False,
-        limit: int | None = None,
-    ) -> AsyncIterator[Page]:
-        pages = super().read(query, after=after, backwards=backwards, limit=limit)
-        async with aclosing(cast(AsyncGenerator[Page], pages)) as found:
-            async for page in found:
-                self.events += len(page.events)
-                yield page
 
 
 @pytest.fixture(autouse=True)
@@ -44,12 +23,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def log() -> Counting:
-    return Counting()
+def log() -> Observed:
+    return Observed()
 
 
 @pytest.fixture
-async def accounts(log: Counting) -> AsyncIterator[App]:
+async def accounts(log: Observed) -> AsyncIterator[App]:
     async with bank.using(store=log) as app:
         for n in range(ACCOUNTS):
             await app.send(OpenAccount(f"A{n}", "alice"))
@@ -64,7 +43,7 @@ async def by_hand(app: App, statement: str) -> None:
     await app.running.database.write(lambda c: cast(Any, c.execute(text(statement))))
 
 
-async def test_it_reads_no_more_than_its_part(accounts: App, log: Counting) -> None:
+async def test_it_reads_no_more_than_its_part(accounts: App, log: Observed) -> None:
     found = await accounts.verify(Balance, sample=10, seed=1)
     assert found.in_sync
     assert 0 < found.rows < 30
