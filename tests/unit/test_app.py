@@ -32,41 +32,7 @@ from whence.app import load
 from whence.backends.memory import MemoryStore
 from whence.errors import ForeignStore, StoreError, WhenceError, WiringError
 
-
-@event
-class Rung:
-    bell_id: str
-
-
-@command
-class Ring:
-    bell_id: str
-
-
-class Bell(Aggregate):
-    rung = 0
-
-    @decide
-    def ring(self, command: Ring) -> Iterator[object]:
-        yield Rung(self.id)
-
-    @evolve
-    def _(self, event: Rung) -> None:
-        self.rung += 1
-
-
-class Bells(ReadModel):
-    bell_id: str
-    rung: int = 0
-
-    @evolve
-    def _(self, event: Rung) -> None:
-        self.rung += 1
-
-
-def bells(store: Any = "memory://") -> App:
-    return App("bells", Bell, Bells, store=store)
-
+from .bells import Bell, Bells, Ring, Rung, bells
 
 # Opening and closing.
 
@@ -121,7 +87,7 @@ async def test_a_read_database_that_cannot_be_opened_closes_the_store_again(
     tmp_path: Path,
 ) -> None:
     store = f"sqlite:///{tmp_path / 'b.db'}"
-    app = App("bells", Bell, Bells, store=store, read=f"sqlite:///{tmp_path}/no/such/folder/r.db")
+    app = bells(store, read=f"sqlite:///{tmp_path}/no/such/folder/r.db")
     with pytest.raises(StoreError):
         await app.__aenter__()
     (tmp_path / "b.db").unlink()

@@ -4,26 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from whence import Aggregate, App, Decider, Rejected, command, decide, event, evolve
+from whence import Aggregate, App, Decider, command, decide, event
 from whence.bus import Receipt
 from whence.errors import Invalid, WhenceError, WiringError
 from whence.messages import describe
 
-
-@event
-class Rung:
-    bell_id: str
-
-
-@command
-class Ring:
-    bell_id: str
-    times: int = 1
-
-
-@command
-class Melt:
-    bell_id: str
+from . import bells
+from .bells import Bell, Polish, Ring, Rung
 
 
 @command
@@ -31,28 +18,9 @@ class Unrelated:
     name: str
 
 
-class Bell(Aggregate):
-    rung = 0
-
-    @decide
-    def ring(self, command: Ring) -> Iterator[object]:
-        if command.times > 9:
-            raise Rejected("The neighbours complain")
-        for _ in range(command.times):
-            yield Rung(self.id)
-
-    @decide
-    def melt(self, command: Melt) -> Iterator[object]:
-        return iter(())
-
-    @evolve
-    def _(self, event: Rung) -> None:
-        self.rung += 1
-
-
 @pytest.fixture
 def app() -> App:
-    return App("bells", Bell, store="memory://")
+    return bells.bells()
 
 
 async def test_the_answer_is_a_receipt(app: App) -> None:
@@ -118,8 +86,8 @@ async def test_two_handlers_of_one_command_are_refused_with_both_places() -> Non
         both = App("both", Bell, other, store="memory://")
         with pytest.raises(
             WiringError,
-            match=rf"^Ring \({describe(Ring).where}\) has two handlers, at {__file__}:\d+ and at"
-            rf" {__file__}:\d+: a command has exactly one. Remove one",
+            match=rf"^Ring \({describe(Ring).where}\) has two handlers,"
+            rf" at {bells.__file__}:\d+ and at {__file__}:\d+: a command has exactly one. Remove",
         ):
             await both.__aenter__()
 
@@ -141,8 +109,8 @@ async def test_a_command_that_nobody_decides_is_refused_at_start() -> None:
 
     with pytest.raises(
         WiringError,
-        match=rf"^nobody decides Melt \({describe(Melt).where}\): give .*Clock \({__file__}:\d+\)"
-        r" a method `@decide def \.\.\.\(self, command: Melt\)`",
+        match=rf"^nobody decides Polish \({describe(Polish).where}\): give"
+        rf" .*Clock \({__file__}:\d+\) a method `@decide def \.\.\.\(self, command: Polish\)`",
     ):
         await App("clocks", Clock, store="memory://").__aenter__()
 

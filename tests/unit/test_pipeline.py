@@ -1,59 +1,24 @@
 """The pipeline: which steps, in which order, what each refuses, and a user's own among them."""
 
 import asyncio
-from collections.abc import Awaitable, Iterator
-from typing import Annotated, Any
+from collections.abc import Awaitable
+from typing import Any
 
 import pytest
-from msgspec import Meta
 
 from whence import (
-    Aggregate,
-    App,
     Conflict,
     Forbidden,
     Invalid,
     Receipt,
     Rejected,
-    command,
-    decide,
-    event,
-    evolve,
 )
 from whence.bus import Authorize, Context, Handle, Pipeline, Retry, step_name
 from whence.codec import Form
 from whence.errors import Stale, StoreError, WiringError
 from whence.messages import describe
 
-
-@event
-class Rung:
-    bell_id: str
-
-
-@command
-class Ring:
-    bell_id: str
-    times: Annotated[int, Meta(ge=0)] = 1
-
-
-class Bell(Aggregate):
-    rung = 0
-
-    @decide
-    def ring(self, command: Ring) -> Iterator[object]:
-        if command.times > 9:
-            raise Rejected("The neighbours complain")
-        for _ in range(command.times):
-            yield Rung(self.id)
-
-    @evolve
-    def _(self, event: Rung) -> None:
-        self.rung += 1
-
-
-def bells(authorize: Authorize | None = None) -> App:
-    return App("bells", Bell, store="memory://", authorize=authorize)
+from .bells import Bell, Ring, bells
 
 
 class Noting:
@@ -185,14 +150,14 @@ async def _says(answer: Any) -> Any:
 @pytest.mark.parametrize("waits", [False, True])
 async def test_who_is_allowed_may_send(answer: bool | None, waits: bool) -> None:
     allow: Authorize = (lambda _: _says(answer)) if waits else (lambda _: answer)
-    async with bells(allow) as app:
+    async with bells(authorize=allow) as app:
         assert (await app.send(Ring("B1"), by="ann")).events
 
 
 @pytest.mark.parametrize("waits", [False, True])
 async def test_who_is_not_allowed_may_not(waits: bool) -> None:
     refuse: Authorize = (lambda _: _says(False)) if waits else (lambda _: False)
-    async with bells(refuse) as app:
+    async with bells(authorize=refuse) as app:
         with pytest.raises(Forbidden, match=r"^eve may not Ring$"):
             await app.send(Ring("B1"), by="eve")
         with pytest.raises(Forbidden, match=r"^an unnamed sender may not Ring$"):
@@ -204,7 +169,7 @@ async def test_the_application_may_refuse_in_its_own_words() -> None:
     def only_by_day(context: Context) -> None:
         raise Forbidden("Not at night")
 
-    async with bells(only_by_day) as app:
+    async with bells(authorize=only_by_day) as app:
         with pytest.raises(Forbidden, match=r"^Not at night$"):
             await app.send(Ring("B1"))
 
@@ -213,7 +178,7 @@ async def test_it_may_look_at_the_command() -> None:
     def quiet(context: Context) -> bool:
         return not (isinstance(context.command, Ring) and context.command.times > 3)
 
-    async with bells(quiet) as app:
+    async with bells(authorize=quiet) as app:
         await app.send(Ring("B1", 3))
         with pytest.raises(Forbidden):
             await app.send(Ring("B1", 4))

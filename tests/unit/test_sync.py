@@ -6,50 +6,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from whence import Aggregate, App, ReadModel, Receipt, Rejected, command, decide, event, evolve
+from whence import App, Receipt, Rejected
 from whence.bus import Context, Handle
 from whence.errors import NotFound, WhenceError
 from whence.history import Changed
 
-
-@event
-class Rung:
-    bell_id: str
-
-
-@command
-class Ring:
-    bell_id: str
-    times: int = 1
-
-
-class Bell(Aggregate):
-    rung = 0
-
-    @decide
-    def ring(self, command: Ring) -> Iterator[object]:
-        if command.times > 9:
-            raise Rejected("The neighbours complain")
-        for _ in range(command.times):
-            yield Rung(self.id)
-
-    @evolve
-    def _(self, event: Rung) -> None:
-        self.rung += 1
-
-
-class Bells(ReadModel):
-    bell_id: str
-    rung: int = 0
-
-    @evolve
-    def _(self, event: Rung) -> None:
-        self.rung += 1
+from .bells import Bell, Bells, Ring
 
 
 @pytest.fixture

@@ -7,18 +7,10 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 
-from whence import Aggregate, App, Rejected, command, decide, event
+from whence import Rejected, command
 from whence.telemetry import Telemetry, Timing
 
-
-@event
-class Rung:
-    bell_id: str
-
-
-@command
-class Ring:
-    bell_id: str
+from .bells import Bell, Ring, bells
 
 
 @command("smash-bell")
@@ -26,14 +18,8 @@ class Smash:
     bell_id: str
 
 
-class Bell(Aggregate):
-    @decide
-    def ring(self, command: Ring) -> Iterator[object]:
-        yield Rung(self.id)
-
-    @decide
-    def smash(self, command: Smash) -> Iterator[object]:
-        raise Rejected("Never")
+def smash(command: Smash, bell: Bell) -> Iterator[object]:
+    raise Rejected("Never")
 
 
 class Tracer(trace.NoOpTracer):
@@ -69,7 +55,9 @@ async def test_every_command_is_a_span_if_there_is_a_provider(
 ) -> None:
     provider = Provider()
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
-    async with App("bells", Bell, store="memory://") as app:
+    app = bells()
+    app.decides(smash)
+    async with app:
         await app.send(Ring("B1"), id="r1")
         with pytest.raises(Rejected):
             await app.send(Smash("B1"), id="s1")
@@ -80,7 +68,7 @@ async def test_every_command_is_a_span_if_there_is_a_provider(
 
 
 async def test_without_a_provider_there_is_none() -> None:
-    async with App("bells", Bell, store="memory://") as app:
+    async with bells() as app:
         await app.send(Ring("B1"))
         with app.running.telemetry.span("anything") as span:
             assert span is None

@@ -4,18 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from whence import Aggregate, App, Receipt, WhenceError, command, decide, event, evolve
+from whence import App, Receipt, WhenceError, command
 from whence.bus import Context, Handle
 
-
-@event
-class Rung:
-    bell_id: str
-
-
-@command
-class Ring:
-    bell_id: str
+from .bells import Bell, Ring, Rung, bells
 
 
 @command
@@ -23,19 +15,9 @@ class RingTwice:
     bell_id: str
 
 
-class Bell(Aggregate):
-    @decide
-    def ring(self, command: Ring) -> Iterator[object]:
-        yield Rung(self.id)
-
-    @evolve
-    def _(self, event: Rung) -> None:
-        pass
-
-
 @pytest.fixture
 def app() -> App:
-    app = App("bells", Bell, store="memory://")
+    app = bells()
 
     @app.decides
     def _(command: RingTwice, bell: Bell) -> Iterator[object]:
