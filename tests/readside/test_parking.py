@@ -167,6 +167,34 @@ async def test_nobody_can_stop_it_with_a_text(read_url: str) -> None:
         assert (found, keys) == ({"a": "a!"}, {"stream:speaker-S1"})
 
 
+async def test_nobody_can_stop_it_with_a_long_key(read_url: str) -> None:
+    long = "".join(chr(0x4E00 + n * 7919 % 20_000) for n in range(5_000))  # hard to compress
+    async with App("said", Speaker, Shown, store="memory://", read=read_url) as app:
+        for text in ("a", long, "b"):
+            await app.send(Say(f"S{text[0]}", text))
+        await caught_up(app, "shown")
+        assert {row.name for row in await app.read(Shown)} - {long} == {"a", "b"}
+        waiting = [] if read_url.startswith("sqlite") else [(f"stream:speaker-S{long[0]}", 2)]
+        assert await parked(app, "shown") == waiting
+
+
+class Quoting(Shown, name="shown", attempts=0):
+    """Quotes in its error what nobody can keep."""
+
+    @evolve(key="text")
+    def _(self, event: Said) -> None:
+        raise ValueError(f"{event.text}\0\ud800 {'x' * 100_000}")
+
+
+async def test_what_a_handler_says_can_be_kept(read_url: str) -> None:
+    async with App("said", Speaker, Quoting, store="memory://", read=read_url) as app:
+        await app.send(Say("S1", "a"))
+        await caught_up(app, "shown")
+        (letter,) = await letters(app, "shown")
+        assert letter.error is not None
+        assert "ValueError: a\\0\\ud800 xxx" in letter.error
+
+
 async def test_a_type_that_nobody_knows_stops_it(read_url: str) -> None:
     async with counters(read_url) as app:
         await append(app, counted("A", 1), NewEvent("Strange", b"{}", "counter-A"))

@@ -45,6 +45,11 @@ _NUMERIC = 1700
 _BOUNDED = 255
 """MySQL needs a length for what it shall index."""
 
+_KEY, _INDEXED = 500, 650
+"""Characters that fit wherever keys are kept, and into an entry of PostgreSQL's indexes."""
+_REMARK = 10_000
+"""Characters of a remark that are kept: MySQL's text has a limit, and people have one, too."""
+
 
 class Moment(TypeDecorator[datetime]):
     """An aware moment, read back in UTC."""
@@ -157,30 +162,40 @@ def from_database(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], An
     return kind.dialect_impl(dialect).result_processor(dialect, _NUMERIC)
 
 
+def remark(text: str) -> str:
+    """``text`` as every database keeps it: what was said of an error may hold any character."""
+    short = text if len(text) <= _REMARK else f"{text[:_REMARK]}..."
+    return short.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
 def check_fits(column: Column, value: Any, dialect: Dialect, *, key: bool = False) -> None:
     """Raise ValueError if such a database cannot keep ``value`` in ``column``.
 
     Too slow to be asked of each row: it finds the one that a database has refused.
     """
     try:
-        _check_fits(column, value, dialect, bounded=key or column.indexed)
+        if value is None:
+            if not column.nullable:
+                raise ValueError("it is None, which its annotation does not allow")
+        elif column.scalar is None:
+            to_json(value)
+        else:
+            column.fitting(value if dialects.is_postgres(dialect) else _without_nul(value))
+            if isinstance(value, str) and (key or column.indexed):
+                _check_length(value, dialect, key=key)
     except (ValueError, TypeError, msgspec.MsgspecError) as error:
         raise ValueError(f"{column.name} cannot be kept: {error}") from error
 
 
-def _check_fits(column: Column, value: Any, dialect: Dialect, *, bounded: bool) -> None:
-    if value is None:
-        if not column.nullable:
-            raise ValueError("it is None, which its annotation does not allow")
-    elif column.scalar is None:
-        to_json(value)
-    else:
-        if isinstance(value, str) and not dialects.is_postgres(dialect):
-            value = value.replace("\0", "")  # only PostgreSQL has no place for it
-        column.fitting(value)
-        text = value if isinstance(value, str) and dialects.is_mysql(dialect) else ""
-        if bounded and len(text) > _BOUNDED:
-            raise ValueError(f"it has {len(text)} characters, and {_BOUNDED} is the limit")
+def _without_nul(value: Any) -> Any:
+    """Only PostgreSQL has no place for it."""
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
+def _check_length(text: str, dialect: Dialect, *, key: bool) -> None:
+    limit = _BOUNDED if dialects.is_mysql(dialect) else _KEY if key else _INDEXED
+    if dialect.name != "sqlite" and len(text) > limit:
+        raise ValueError(f"it has {len(text)} characters, and {limit} is the limit")
 
 
 def search_type() -> TypeEngine[Any]:

@@ -197,7 +197,7 @@ class ReadDatabase:
         try:
             with self._engine.execution_options(**options).begin() as connection:
                 return task(connection)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OverflowError) as error:
             raise translated(error, self.url) from error
 
     def _make_engine(self, connections: int) -> Engine:

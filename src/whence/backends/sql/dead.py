@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Dialect
 
+from whence.backends.sql.columns import remark
 from whence.backends.sql.dialects import mark_of, marks_of
 from whence.folds import NOTHING, Skipped
 from whence.parking import Parked
@@ -83,7 +84,8 @@ class Dead:
             letter = known.get((one.slice, one.key, one.position))
             attempts = (letter.attempts if letter else 0) + (one.error is not None)
             since = letter.parked_at if letter else now
-            values = (name, one.slice, one.key, one.position, one.error, attempts, since, now)
+            error = None if one.error is None else remark(one.error)
+            values = (name, one.slice, one.key, one.position, error, attempts, since, now)
             connection.exec_driver_sql(self._insert, values)
 
     def remove(self, connection: Connection, name: str, letters: Iterable[Letter]) -> None:
@@ -113,7 +115,7 @@ class Dead:
         self, connection: Connection, name: str, letter: Letter, reason: str, by: str, now: int
     ) -> None:
         """Leave an event out from now on, in every fold, and keep who wanted that, and why."""
-        values = (name, letter.key, letter.position, reason, by, now)
+        values = (name, letter.key, letter.position, remark(reason), remark(by), now)
         connection.exec_driver_sql(self._skip, values)
 
     def skips(self, connection: Connection, name: str) -> list[tuple[str, int, str, str, int]]:

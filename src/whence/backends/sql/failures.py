@@ -52,11 +52,15 @@ _MYSQL: dict[int, tuple[type[StoreError], str]] = {
     1040: (StoreBusy, "it has too many connections"),
     1114: (StoreFull, "there is no room to write: free some"),
 }
+_TOO_LARGE = "54000"
+"""PostgreSQL's word on a text that is too long for an index."""
 _POISON = (DataError, IntegrityError)
 """What the event is to blame for that was to be written."""
 
 
-def translated(error: SQLAlchemyError | ImportError, url: str) -> StoreError | WiringError:
+def translated(
+    error: SQLAlchemyError | ImportError | OverflowError, url: str
+) -> StoreError | WiringError:
     """Our error for ``error``, naming the database and what to do. To be raised from it."""
     if isinstance(error, (NoSuchModuleError, ImportError)):
         return WiringError(f"no driver of SQLAlchemy reads {url!r}: {error}")
@@ -91,6 +95,8 @@ def _is_misfit(error: Exception) -> bool:
         number = getattr(error.orig, "sqlstate", None)
         # Without a number it was the driver, which knows no such value; with one, the server.
         return number is None and len(said) == 1 and not error.connection_invalidated
+    if getattr(getattr(error, "orig", None), "sqlstate", None) == _TOO_LARGE:
+        return True
     return isinstance(error, (*_POISON, TypeError, ValueError, AttributeError, OverflowError))
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Dialect
 
+from whence.backends.sql.columns import remark
 from whence.backends.sql.dialects import mark_of, marks_of
 from whence.status import Wanted
 
@@ -88,7 +89,8 @@ class Registry:
 
     def note(self, connection: Connection, name: str, problem: str | None, at: int | None) -> None:
         """Say why ``name`` stands still, since when; or that it does not."""
-        connection.exec_driver_sql(self._note, (problem, at, name))
+        said = None if problem is None else remark(problem)
+        connection.exec_driver_sql(self._note, (said, at, name))
 
     def flags(self, connection: Connection, name: str, skipped: str) -> Flags | None:
         """What whoever writes to ``name`` has to know; events are ``skipped`` under that name."""
