@@ -1,15 +1,23 @@
-"""A PgBouncer in transaction mode before the PostgreSQL that tests share."""
+"""A PgBouncer in transaction mode before the PostgreSQL that tests share; all other versions."""
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
+from itertools import count
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
-from whence.testing.postgres import PostgresServer
+from whence.testing.postgres import PostgresServer, PrivatePostgres, installations
 from whence.testing.servers import PATIENCE, ServerFolder, free_port
+
+VERSIONS = {f"postgresql-{each.version}": each for each in reversed(installations())}
+"""Each that is installed, the oldest first."""
+_GIVEN = "WHENCE_TEST_POSTGRES"
+SERVERS = [*VERSIONS, *[_GIVEN for url in [os.environ.get(_GIVEN)] if url]]
+"""And the one that is named, if one is."""
 
 _CONFIGURATION = """\
 [databases]
@@ -74,3 +82,21 @@ def _wait_for(url: str, folder: ServerFolder) -> None:
             if time.monotonic() > until:
                 raise RuntimeError(f"PgBouncer did not start:\n{folder.log}") from error
             time.sleep(0.02)
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def every_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """Each version in turn, for what has to be seen on all of them in one run."""
+    if request.param == _GIVEN:
+        yield PostgresServer(os.environ[_GIVEN])
+        return
+    with PrivatePostgres(VERSIONS[request.param], max_prepared_transactions=10) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def schemas_of_every_server(every_server: PostgresServer) -> Iterator[Iterator[str]]:
+    """URLs of fresh, empty stores there."""
+    url = every_server.create_database()
+    yield (f"{url}?schema=store{number}" for number in count())
+    every_server.drop_database(url)

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import make_url
 
 from whence.backends.postgres.address import address
+from whence.backends.postgres.connecting import options
 from whence.backends.sql.address import address as read_address
 from whence.errors import WiringError
 
@@ -69,6 +70,22 @@ def test_too_small_a_pool_is_refused(pool: str) -> None:
 def test_a_bad_schema_is_refused(schema: str) -> None:
     with pytest.raises(WiringError, match="cannot be a schema"):
         address(f"postgresql:///bank?schema={schema}")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("postgresql://ann:se%cret@db.example/bank", "ann@db.example/bank: it is no URL"),
+        ("postgresql://ann:se cret@db.example/bank", "write .* a space as %20"),
+        ("postgresql://[::1/bank", "it is no URL"),
+        ("postgresql:///bank?sslmod=require", 'parameter: "sslmod"'),
+    ],
+)
+def test_what_is_no_url_is_said_without_the_password(url: str, says: str) -> None:
+    with pytest.raises(WiringError, match=says) as refused:
+        options(address(url), "a test")
+    assert "cret" not in str(refused.value)
+    assert refused.value.__suppress_context__
 
 
 def test_other_databases_keep_what_they_are_told() -> None:

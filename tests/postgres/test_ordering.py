@@ -1,9 +1,8 @@
-"""No event appears behind a reader, and nobody keeps readers waiting for ever."""
+"""No event appears behind a reader, nobody keeps readers waiting for ever: on each version."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -16,6 +15,11 @@ from whence.testing.postgres import PostgresServer, PrivatePostgres
 from .slow import Follower, Session, log
 
 Sessions = Callable[[], Session]
+
+
+@pytest.fixture
+def postgres_schema(schemas_of_every_server: Iterator[str]) -> str:
+    return next(schemas_of_every_server)
 
 
 @pytest.fixture
@@ -154,22 +158,22 @@ async def test_a_reader_claims_nothing_that_a_crash_could_draw_again(
 
 
 async def test_a_write_transaction_in_another_database_holds_nobody_up(
-    store: PostgresStore, postgres: PostgresServer, follower: Follower
+    store: PostgresStore, every_server: PostgresServer, follower: Follower
 ) -> None:
-    other = postgres.create_database()
+    other = every_server.create_database()
     with psycopg.connect(other) as busy:
         busy.execute("create table t (n int)")
         assert busy.execute("select pg_current_xact_id_if_assigned()").fetchone() != (None,)
         await append(store, event("quick"))
         assert await follower.look() == ["quick"]
         busy.rollback()
-    postgres.drop_database(other)
+    every_server.drop_database(other)
 
 
 async def test_an_append_in_another_schema_holds_nobody_up(
-    store: PostgresStore, postgres_schemas: Iterator[str], follower: Follower
+    store: PostgresStore, schemas_of_every_server: Iterator[str], follower: Follower
 ) -> None:
-    elsewhere = next(postgres_schemas)
+    elsewhere = next(schemas_of_every_server)
     async with PostgresStore(elsewhere):
         with Session(elsewhere) as slow:
             slow.happens("slow", "s")
@@ -244,7 +248,7 @@ def end(statement: str, store: PostgresStore) -> None:
         connection.execute(statement.encode())
 
 
-# Crashes, and a new home
+# Crashes
 
 
 @pytest.fixture(scope="module")
@@ -288,35 +292,3 @@ async def test_positions_go_on_behind_what_was_read_before_a_crash(
         await append(store, event("after"))
         (new,) = [e async for page in store.read(ALL, after=follower.after) for e in page.events]
         assert new.type == "after"
-
-
-async def test_a_dump_restored_into_a_new_cluster_is_read_and_goes_on(
-    store: PostgresStore, postgres_schema: str, server: PrivatePostgres
-) -> None:
-    with psycopg.connect(store.address.url, autocommit=True) as connection:
-        for _ in range(50):  # ids of transactions that the new cluster has not reached
-            connection.execute("select pg_current_xact_id()")
-    tagged = await append(store, event("a", "s", "x:1"), event("b", "s"))
-    before = await collect(store.read(ALL))
-    parts = urlsplit(postgres_schema)
-    url = f"{server.create_database()}?{parts.query}"
-    dumped = await run(server, "pg_dump", f"--schema={store.address.schema}", store.address.url)
-    await run(server, "psql", "--set=ON_ERROR_STOP=1", url.partition("?")[0], feed=dumped)
-    async with PostgresStore(url) as restored:
-        assert await collect(restored.read(ALL)) == before
-        assert await restored.head() == tagged.position
-        after = stored(await outcome(restored, happened("s", expected=2)))
-        assert after.position > tagged.position
-        assert await log(restored) == ["a", "b", "happened"]
-
-
-async def run(server: PrivatePostgres, program: str, *words: str, feed: bytes = b"") -> bytes:
-    process = await asyncio.create_subprocess_exec(
-        str(server.installation.bin / program),
-        *words,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    said, _ = await process.communicate(feed)
-    assert process.returncode == 0
-    return said

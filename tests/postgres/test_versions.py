@@ -1,21 +1,68 @@
-"""Every PostgreSQL that this machine has: the whole loop, once around."""
+"""Every PostgreSQL that this machine has: what is essential, on each of them in one run.
 
+All other tests run on one version. What is there for each is in `test_ordering`, too.
+"""
+
+import asyncio
 from collections.abc import Iterator
+from functools import partial
+from itertools import count
 
+import psycopg
 import pytest
 
 from bank import Account, Balance, DepositMoney, OpenAccount, app
+from whence.backends.postgres import PostgresStore
 from whence.backends.postgres.address import address
+from whence.backends.postgres.health import examine
 from whence.backends.postgres.upgrading import PostgresSchema
-from whence.testing.postgres import PrivatePostgres, installations
+from whence.errors import StoreError
+from whence.store import ALL
+from whence.testing.conformance import (
+    HandlesConformance,
+    OpenStore,
+    ProcessesConformance,
+    StoreConformance,
+)
+from whence.testing.conformance.words import append, collect, event, happened, outcome, stored
+from whence.testing.postgres import PrivatePostgres, chosen, installations
 
-FOUND = {f"postgresql-{found.version}": found for found in installations()}
+from .conftest import VERSIONS
+from .slow import log
+
+OTHERS = [name for name in VERSIONS if VERSIONS[name].version != chosen().version]
 
 
-@pytest.fixture(scope="module", params=FOUND or ["none"])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    with PrivatePostgres(FOUND.get(request.param)) as server:
-        yield server.create_database()
+@pytest.fixture(scope="module")
+def newest() -> Iterator[PrivatePostgres]:
+    with PrivatePostgres(installations()[0]) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def server(request: pytest.FixtureRequest) -> Iterator[PrivatePostgres]:
+    with PrivatePostgres(VERSIONS[request.param]) as server:
+        yield server
+
+
+@pytest.fixture
+def url(server: PrivatePostgres) -> str:
+    return server.create_database()
+
+
+@pytest.fixture(scope="module", params=OTHERS or VERSIONS)
+def other_schemas(request: pytest.FixtureRequest) -> Iterator[Iterator[str]]:
+    with PrivatePostgres(VERSIONS[request.param]) as server:
+        url = server.create_database()
+        yield (f"{url}?schema=store{number}" for number in count())
+
+
+class TestOthers(StoreConformance, HandlesConformance, ProcessesConformance):
+    """Every promise, on those that the other tests do not run on."""
+
+    @pytest.fixture
+    def open_store(self, other_schemas: Iterator[str]) -> OpenStore:
+        return partial(PostgresStore, next(other_schemas))
 
 
 async def test_commands_become_events_and_rows(url: str) -> None:
@@ -30,3 +77,78 @@ async def test_commands_become_events_and_rows(url: str) -> None:
     async with app.using(store=url) as bank:
         await bank.send(DepositMoney("ACC1", 1))
         assert (await bank.history(Account, "ACC1").at(version=3)).balance == 8
+
+
+async def test_the_least_rights_are_enough(server: PrivatePostgres, url: str) -> None:
+    tables = PostgresSchema(address(url))
+    script = f"{await tables.sql()}\n{tables.roles('writer', 'reader')}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(script.encode())
+        connection.execute("alter role writer password 'known'")
+    writer = url.replace(server.environment["PGPASSWORD"], "known").replace("postgres:", "writer:")
+    async with app.using(store=writer) as bank:
+        receipt = await bank.send(OpenAccount("ACC1", "ann"))
+        assert await bank.read(Balance).after(receipt).get("ACC1")
+    with (
+        psycopg.connect(writer) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute("delete from whence.events")
+    for who in (url, writer):
+        assert [found for found in await examine(address(who)) if found.level != "fine"] == []
+
+
+async def test_a_dump_is_restored_into_the_newest(url: str, newest: PrivatePostgres) -> None:
+    async with PostgresStore(url) as store:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for _ in range(50):  # ids of transactions that the new cluster has not reached
+                connection.execute("select pg_current_xact_id()")
+        tagged = await append(store, event("a", "s", "x:1"), event("b", "s"))
+        before = await collect(store.read(ALL))
+    there = newest.create_database()
+    dumped = await run(newest, "pg_dump", url)
+    await run(newest, "psql", "--set=ON_ERROR_STOP=1", there, feed=dumped)
+    async with PostgresStore(there) as restored:
+        assert await collect(restored.read(ALL)) == before
+        assert await restored.head() == tagged.position
+        after = stored(await outcome(restored, happened("s", expected=2)))
+        assert after.position > tagged.position
+        assert await log(restored) == ["a", "b", "happened"]
+
+
+async def old(client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+    """What PostgreSQL 13 says to who connects."""
+    size = int.from_bytes(await client.readexactly(4), "big")
+    if b"idle_session_timeout" in await client.readexactly(size - 4):
+        said = b'Munrecognized configuration parameter "idle_session_timeout"\0'
+        answers.write(message(b"E", b"SFATAL\0VFATAL\0C42704\0" + said + b"\0"))
+    else:
+        answers.write(message(b"R", bytes(4)) + message(b"S", b"server_version\x0013.4\0"))
+        answers.write(message(b"Z", b"I"))
+        await client.read()
+    answers.close()
+
+
+def message(kind: bytes, body: bytes) -> bytes:
+    return kind + (len(body) + 4).to_bytes(4, "big") + body
+
+
+@pytest.mark.parametrize("pooled", ["", "&pooled=yes"])
+async def test_a_server_that_is_too_old_is_refused(pooled: str) -> None:
+    async with await asyncio.start_server(old, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"postgresql://ann@127.0.0.1:{port}/bank?sslmode=disable{pooled}"
+        with pytest.raises(StoreError, match="whence needs PostgreSQL 14 or newer"):
+            await PostgresStore(url).open()
+
+
+async def run(server: PrivatePostgres, program: str, *words: str, feed: bytes = b"") -> bytes:
+    process = await asyncio.create_subprocess_exec(
+        str(server.installation.bin / program),
+        *words,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate(feed)
+    assert process.returncode == 0
+    return said

@@ -15,6 +15,9 @@ from whence.errors import (
     StoreFull,
 )
 
+OLDEST = 14
+"""The first version of PostgreSQL that whence runs on."""
+
 BLOCKED = "55P03"
 """Somebody else holds a lock for longer than the statement was ready to wait."""
 
@@ -44,6 +47,7 @@ _EXPLAINED: dict[str, tuple[type[StoreError], str]] = {
     "25006": (ReadOnlyStore, "this server only reads: give the primary, a replica is no store"),
     "26000": (StoreError, "if a pooler in transaction mode stands in between, say ?pooled=yes"),
     "28000": (StoreError, "this role may not connect: check the URL, pg_hba.conf and sslmode"),
+    "old": (StoreError, f"this server is too old: whence needs PostgreSQL {OLDEST} or newer"),
     "tls": (StoreError, "TLS: check sslmode, and that sslrootcert is who signed the server's"),
     "28P01": (StoreError, "check the password in the URL, in PGPASSWORD or in ~/.pgpass"),
     "3D000": (StoreError, "create the database first: createdb"),
@@ -66,6 +70,7 @@ _EXPLAINED: dict[str, tuple[type[StoreError], str]] = {
 
 # The driver does not pass on the SQLSTATE of a connection that was refused: only its words.
 _SAID = (
+    ('parameter "idle_session_timeout"', "old"),  # which all of our connections set
     ("password authentication failed", "28P01"),
     ("no password supplied", "28P01"),
     ("no pg_hba.conf entry", "28000"),

@@ -13,10 +13,8 @@ from psycopg import Error
 
 from whence.backends.postgres.address import Address
 from whence.backends.postgres.connecting import Connection, closed, connect
-from whence.backends.postgres.failures import BLOCKED, translated
+from whence.backends.postgres.failures import BLOCKED, OLDEST, translated
 from whence.errors import DamagedStore, NewerSchema, ReadOnlyStore, StoreBusy, StoreError
-
-_OLDEST_SERVER = 14
 
 # Two processes never run one script: the second waits, and then finds it done.
 _LOCK = "select pg_advisory_xact_lock(6289412735128174593)"
@@ -138,9 +136,9 @@ async def prepare(address: Address) -> None:
 
 async def _status(connection: Connection, address: Address) -> Status:
     release = connection.info.server_version // 10_000
-    if release < _OLDEST_SERVER:
+    if release < OLDEST:
         raise StoreError(
-            f"{address.shown} is PostgreSQL {release}: whence needs {_OLDEST_SERVER} or newer"
+            f"{address.shown} is PostgreSQL {release}: whence needs PostgreSQL {OLDEST} or newer"
         )
     cursor = await connection.execute(_SERVER, [address.schema] * 2)
     replica, reads, encoding, exists, recorded = (await cursor.fetchall())[0]
