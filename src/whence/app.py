@@ -11,12 +11,12 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from whence.bus import Authorize, Step
 from whence.clock import Clock, SystemClock
 from whence.config import Setting, settings
 from whence.decisions import Decides, Decision
 from whence.elsewhere import RowStore
 from whence.errors import WhenceError, WiringError
+from whence.pipeline import Authorize, Step
 from whence.store import EventStore
 from whence.sync import SyncApp
 from whence.verbs import Verbs

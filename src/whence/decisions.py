@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, get_type_hints
 
 from whence.aggregate import Aggregate
-from whence.bus import Context, Receipt
 from whence.codec import Codec, unknown_type
 from whence.decider import yielded
 from whence.envelope import Recorded
@@ -37,6 +36,7 @@ from whence.messages import Tag, describe, place, tag_of
 from whence.purity import impurity
 from whence.recording import Recorder
 from whence.repository import Repository, stream_of
+from whence.sending import Context, Receipt
 from whence.store import EventQuery, EventStore, Item
 
 Decides = Callable[..., Iterable[object]]

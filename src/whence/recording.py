@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from whence.bus import Context, Receipt, find_receipt
 from whence.clock import Clock
 from whence.codec import Codec
 from whence.envelope import NewEvent, to_micros
 from whence.errors import Conflict, Invalid, StoreError, Unknown
+from whence.sending import Context, Receipt, find_receipt
 from whence.store import Appended, Commit, EventQuery, EventStore
 
 _encode = msgspec.json.Encoder().encode

@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from whence.answers import Queries
 from whence.backends import Backend, backend, given
-from whence.bus import (
-    Authorization,
-    Authorize,
-    Bus,
-    Idempotency,
-    Pipeline,
-    Retry,
-    Step,
-    Timed,
-    validation,
-)
+from whence.bus import Bus
 from whence.clock import Clock
 from whence.decisions import Decisions
 from whence.elsewhere import RowStore
@@ -26,6 +16,16 @@ from whence.errors import WiringError
 from whence.folds import Fold
 from whence.messages import place
 from whence.models import Folding, Kept, OpenModel
+from whence.pipeline import (
+    Authorization,
+    Authorize,
+    Idempotency,
+    Pipeline,
+    Retry,
+    Step,
+    Timed,
+    validation,
+)
 from whence.projections import ProjectionSpec
 from whence.queries import Rows
 from whence.readmodels import ReadModel, ReadModelSpec

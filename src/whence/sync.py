@@ -11,12 +11,12 @@ from threading import Thread, current_thread
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from whence.aggregate import Aggregate
-from whence.bus import Receipt, Sending
 from whence.decider import Decider
 from whence.errors import WhenceError
 from whence.history import Changed, History, Moment, Past
 from whence.queries import Rows, RowsPage
 from whence.readmodels import ReadModel
+from whence.sending import Receipt, Sending
 from whence.temporal import Positioned, Progress, RowChange, When
 from whence.verbs import Verbs
 

@@ -7,13 +7,13 @@ from random import getrandbits
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 from whence.aggregate import Aggregate
-from whence.bus import Context, Receipt, Sending, check_sending
 from whence.decider import Decider
 from whence.envelope import new_id
 from whence.errors import WhenceError
 from whence.history import History
 from whence.queries import Rows
 from whence.readmodels import ReadModel
+from whence.sending import Context, Receipt, Sending, check_sending
 from whence.wiring import Wiring
 
 if TYPE_CHECKING:

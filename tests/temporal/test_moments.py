@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whence.backends.memory import MemoryStore
-from whence.bus import Receipt
 from whence.envelope import NewEvent, to_micros
+from whence.sending import Receipt
 from whence.store import Commit, EventStore
 from whence.temporal import position_of, when
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from whence import Aggregate, App, Decider, command, decide, event
-from whence.bus import Receipt
 from whence.errors import Invalid, WhenceError, WiringError
 from whence.messages import describe
+from whence.sending import Receipt
 
 from . import bells
 from .bells import Bell, Polish, Ring, Rung

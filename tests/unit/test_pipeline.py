@@ -13,10 +13,11 @@ from whence import (
     Receipt,
     Rejected,
 )
-from whence.bus import Authorize, Context, Handle, Pipeline, Retry, step_name
 from whence.codec import Form
 from whence.errors import Stale, StoreError, WiringError
 from whence.messages import describe
+from whence.pipeline import Authorize, Handle, Pipeline, Retry, step_name
+from whence.sending import Context
 
 from .bells import Bell, Ring, bells
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from whence import App, Receipt, Rejected
-from whence.bus import Context, Handle
 from whence.errors import NotFound, WhenceError
 from whence.history import Changed
+from whence.pipeline import Handle
+from whence.sending import Context
 
 from .bells import Bell, Bells, Ring
 

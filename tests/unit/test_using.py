@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from whence import App, Receipt, WhenceError, command
-from whence.bus import Context, Handle
+from whence.pipeline import Handle
+from whence.sending import Context
 
 from .bells import Bell, Ring, Rung, bells
 

@@ -1,9 +1,9 @@
 """`whence send`: a command on its way into the application."""
 
-from whence.bus import Receipt, Sending
 from whence.cli.messages import make
 from whence.cli.parameters import Given, OptionalCount, Text
 from whence.cli.text import plural
+from whence.sending import Receipt, Sending
 
 
 async def send(

@@ -15,12 +15,12 @@ from bank import (
     WithdrawMoney,
 )
 from whence.app import App
-from whence.bus import Receipt
 from whence.cli.narration import Narration
 from whence.cli.text import to_json
 from whence.codec import to_builtins
 from whence.envelope import Recorded
 from whence.errors import Invalid, Rejected, Stale
+from whence.sending import Receipt
 from whence.store import in_stream
 
 

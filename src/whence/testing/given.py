@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from typing import Any, Protocol, cast
 
 from whence.aggregate import Aggregate
-from whence.bus import Context
 from whence.codec import Codec
 from whence.decider import Behaviour, Decider, DeciderBehaviour
 from whence.decisions import Decides, Decision, Scope
 from whence.errors import CodecError, Invalid, Refused, Rejected
 from whence.history import plain_state
 from whence.repository import id_of, stream_of
+from whence.sending import Context
 
 _MISSING = object()
 
