@@ -4,12 +4,13 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from psycopg import AsyncConnection, Error
+from psycopg import AsyncConnection, Error, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import ConnStatus
 
 from whence.backends.postgres.address import Address
 from whence.backends.postgres.failures import translated
+from whence.errors import WiringError
 
 Row = tuple[Any, ...]
 Connection = AsyncConnection[Row]
@@ -33,8 +34,9 @@ def options(address: Address, name: str, *, durable: bool = True) -> dict[str, A
     """What to tell the driver. What the URL says itself goes first.
 
     What need not be ``durable`` does not wait for the disk: notifications, and snapshots.
+    Raises `WiringError` if the URL cannot be read.
     """
-    given = conninfo_to_dict(address.url)
+    given = _given(address)
     chosen: dict[str, Any] = {"application_name": name, **_PATIENCE}
     chosen = {key: value for key, value in chosen.items() if key not in given}
     chosen["client_encoding"] = "utf8"  # whatever the environment says
@@ -42,6 +44,18 @@ def options(address: Address, name: str, *, durable: bool = True) -> dict[str, A
         settings = _SETTINGS if durable else f"{_SETTINGS} {_HINTS}"
         chosen["options"] = f"{settings} {given.get('options') or ''}"
     return chosen | {"autocommit": True, "prepare_threshold": None if address.pooled else 0}
+
+
+def _given(address: Address) -> dict[str, Any]:
+    try:
+        return conninfo_to_dict(address.url)
+    except ProgrammingError as error:
+        said = str(error).strip()
+        if not said.startswith("invalid URI query parameter"):  # which may quote the password
+            said = (
+                "it is no URL (in names and passwords, write % as %25, a space as %20, @ as %40)"
+            )
+        raise WiringError(f"{address.shown}: {said}") from None
 
 
 async def connect(address: Address, name: str, *, durable: bool = True) -> Connection:
