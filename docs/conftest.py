@@ -6,6 +6,9 @@ from typing import Any
 from sybil import Document, Example, Region, Sybil
 
 from pages import Page, blocks
+from tests import packaged
+
+packaged.offer()
 
 
 def _parse(document: Document) -> Iterator[Region]:
