@@ -1,6 +1,5 @@
 """Accounts, whose rows are wherever a test wants them."""
 
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -8,10 +7,13 @@ from typing import Any
 
 from whence import Aggregate, App, ReadModel, command, decide, event, evolve
 from whence.elsewhere import RowStore
-from whence.envelope import NewEvent, new_id
-from whence.folds import Fold
-from whence.status import Status
-from whence.store import ALL, Commit
+from whence.envelope import NewEvent
+
+from ..applications import append as append
+from ..applications import caught_up as caught_up
+from ..applications import folded, new
+from ..applications import status as status
+from ..applications import subscription as subscription
 
 
 @event
@@ -92,8 +94,7 @@ def closed(account: str) -> NewEvent:
 
 
 def _new(type: str, account: str, **data: object) -> NewEvent:
-    payload = json.dumps({"account_id": account, **data}).encode()
-    return NewEvent(type, payload, f"account-{account}")
+    return new(type, f"account-{account}", {"account_id": account, **data})
 
 
 def mixed(count: int, accounts: int = 11) -> list[NewEvent]:
@@ -111,36 +112,19 @@ def mixed(count: int, accounts: int = 11) -> list[NewEvent]:
     return events
 
 
-async def append(app: App, *events: NewEvent) -> None:
-    await app.running.store.append([Commit(new_id(), [event]) for event in events])
-
-
-async def settled(app: App) -> None:
-    head = await app.running.store.head()
-    await app.running.subscriptions.by_name["balance"].reached(head, 30)
-
-
-async def status(app: App) -> Status:
-    return await app.running.subscriptions.by_name["balance"].status()
-
-
 async def rows(app: App) -> dict[str, Any]:
     (model,) = app.wiring.models
     return {getattr(row, "account_id"): row for row in await app.read(model)}  # noqa: B009
 
 
-async def fresh(app: App) -> dict[str, Any]:
+async def fresh(app: App) -> dict[Any, Any]:
     """What an honest fold of the log makes of it."""
     (model,) = app.wiring.models
-    fold: Fold[Any] = Fold(app.running.model(model).spec, app.wiring.events)
-    made: dict[Any, Any] = {}
-    async for page in app.running.store.read(ALL):
-        fold.apply(fold.read(fold.concerning(page.events)), made)
-    return {key: fold.copied(row) for key, row in made.items() if row is not None}
+    return await folded(app, app.running.model(model).spec)
 
 
 async def go_back(app: App, position: int) -> None:
     """What is after ``position`` is delivered once more."""
     database = app.running.database
     await database.write(lambda c: database.checkpoints.go_back(c, "balance", position))
-    app.running.subscriptions.by_name["balance"].wake()
+    subscription(app).wake()

@@ -12,7 +12,7 @@ from library.search_rows import SearchRows
 from whence.backends.sql import leases
 
 from . import worker
-from .accounts import append, bank, fresh, mixed, rows, settled
+from .accounts import append, bank, caught_up, fresh, mixed, rows
 
 # Processes that are forked from one that has imported everything.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -67,7 +67,7 @@ async def _killed(log: str, place: worker.Redis | Path, read: str | None, case: 
     assert dying.exitcode == -signal.SIGKILL
     async with bank(log, store, read) as app:
         await append(app, *mixed(10))
-        await settled(app)
+        await caught_up(app)
         (model,) = app.wiring.models
         assert await rows(app) == await fresh(app)
         await app.projections.rebuild(model)

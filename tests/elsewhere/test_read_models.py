@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from whence.codec import to_builtins
 from whence.elsewhere import Document, RowStore, table_name
 from whence.errors import NotFound, Retired, WiringError
+from whence.plain import to_builtins
 
 from .accounts import (
     Deposit,
     append,
     bank,
+    caught_up,
     closed,
     deposited,
     fresh,
@@ -22,8 +23,8 @@ from .accounts import (
     mixed,
     opened,
     rows,
-    settled,
     status,
+    subscription,
 )
 
 
@@ -48,10 +49,10 @@ async def test_rows_come_back_as_they_were_folded(log: str, store: RowStore) -> 
         assert row.version == 3
         assert await app.read(model).get("B") is None
         await append(app, closed("A"))
-        await settled(app)
+        await caught_up(app)
         assert await app.read(model).get("A") is None
         await append(app, deposited("A", 1))
-        await settled(app)
+        await caught_up(app)
         assert await rows(app) == await fresh(app)
 
 
@@ -60,7 +61,7 @@ async def test_questions_are_answered_from_all_rows(log: str, store: RowStore) -
         (model,) = app.wiring.models
         for n in range(5):
             await append(app, opened(f"A{n}", "ann" if n % 2 else "bob"), deposited(f"A{n}", n))
-        await settled(app)
+        await caught_up(app)
         found: list[Any] = await app.read(model).where(owner="bob").order_by("-balance").limit(2)
         assert [row.account_id for row in found] == ["A4", "A2"]
         assert await app.read(model).where(owner="ann").count() == 2
@@ -71,26 +72,26 @@ async def test_questions_are_answered_from_all_rows(log: str, store: RowStore) -
 async def test_what_is_delivered_again_is_not_folded_again(log: str, store: RowStore) -> None:
     async with bank(log, store) as app:
         await append(app, *mixed(300))
-        await settled(app)
+        await caught_up(app)
         before = live(store)
         for position in (0, 100, 299):
             await go_back(app, position)
-            await settled(app)
+            await caught_up(app)
             assert live(store) == before
         await append(app, *mixed(50))
-        await settled(app)
+        await caught_up(app)
         assert await rows(app) == await fresh(app)
 
 
 async def test_nor_if_new_events_come_with_it(log: str, store: RowStore) -> None:
     async with bank(log, store) as app:
         await append(app, *mixed(300))
-        await settled(app)
+        await caught_up(app)
     async with bank(log, store).using(projecting=False) as app:
         await go_back(app, 100)
         await append(app, *mixed(50))
         await app.running.subscriptions.start()
-        await settled(app)
+        await caught_up(app)
         assert await rows(app) == await fresh(app)
 
 
@@ -98,7 +99,7 @@ async def test_it_goes_on_where_it_was(log: str, store: RowStore) -> None:
     for _ in range(3):
         async with bank(log, store) as app:
             await append(app, *mixed(40))
-            await settled(app)
+            await caught_up(app)
             assert await rows(app) == await fresh(app)
 
 
@@ -107,16 +108,16 @@ async def test_a_rebuild_is_made_beside_and_then_takes_its_place(
 ) -> None:
     async with bank(log, store) as app:
         await append(app, *mixed(200))
-        await settled(app)
+        await caught_up(app)
         await app.projections.rebuild("balance")
         assert (await status(app)).generation == 2
         assert await rows(app) == await fresh(app)
         assert live(store, 1)
         await append(app, deposited("A1", 1))
-        await settled(app)
+        await caught_up(app)
         assert await rows(app) == await fresh(app)
         await app.projections.rollback("balance")
-        await settled(app)
+        await caught_up(app)
         assert (await status(app)).generation == 1
         assert await rows(app) == await fresh(app)
         await app.projections.clean("balance")
@@ -129,9 +130,9 @@ async def test_a_rebuild_is_made_beside_and_then_takes_its_place(
 async def test_changed_code_makes_them_anew(log: str, store: RowStore) -> None:
     async with bank(log, store) as app:
         await append(app, *mixed(100))
-        await settled(app)
+        await caught_up(app)
     async with bank(log, store, revision=2, times=2) as app:
-        await settled(app)
+        await caught_up(app)
         assert await rows(app) == await fresh(app)
         assert sum(row.balance for row in (await rows(app)).values()) > 0
 
@@ -141,7 +142,7 @@ async def test_a_poisoned_key_waits_and_others_go_on(log: str, store: RowStore) 
         (model,) = app.wiring.models
         await append(app, deposited("A", 1), deposited("A", 13), deposited("B", 2))
         await append(app, deposited("A", 3))
-        await settled(app)
+        await caught_up(app)
         found: Any = await app.read(model).get("A")
         assert found.balance == 1
         assert [one.key for one in await app.projections.dead.keys()] == ["A"]
@@ -156,14 +157,14 @@ async def test_it_can_be_retired(log: str, store: RowStore) -> None:
     async with bank(log, store) as app:
         (model,) = app.wiring.models
         await append(app, *mixed(30))
-        await settled(app)
+        await caught_up(app)
         await app.projections.retire(model, drop=True)
         assert not live(store)
         app.running.model(model).now.__dict__["_looked"] = -1.0
         with pytest.raises(Retired):
             await app.read(model).get("A1")
         await app.projections.resume(model)
-        await settled(app)
+        await caught_up(app)
         assert await rows(app) == await fresh(app)
 
 
@@ -172,7 +173,7 @@ async def test_it_has_a_past_reasons_and_a_future(log: str, store: RowStore) -> 
         (model,) = app.wiring.models
         first = await app.send(Deposit("A", 5))
         await app.send(Deposit("A", 6))
-        await settled(app)
+        await caught_up(app)
         then: Any = await app.read(model).as_of(first).get("A")
         assert then.balance == 5
         assert len(await app.why(model, "A", "balance")) == 2
@@ -188,7 +189,7 @@ async def test_what_was_spoilt_by_hand_is_found_and_mended(log: str, store: RowS
     async with bank(log, store) as app:
         (model,) = app.wiring.models
         await append(app, *mixed(300))
-        await settled(app)
+        await caught_up(app)
         good, table = live(store), table_name("balance", 1)
         keys = sorted(await rows(app))
         wrong, stale, missing, spoilt = keys[:4]
@@ -217,7 +218,7 @@ async def test_what_was_spoilt_by_hand_is_found_and_mended(log: str, store: RowS
         assert (await app.verify(model)).in_sync
         assert await rows(app) == await fresh(app)
         await append(app, *mixed(20))
-        await settled(app)
+        await caught_up(app)
         assert await rows(app) == await fresh(app)
 
 
@@ -233,9 +234,9 @@ async def test_a_checkpoint_that_was_moved_by_hand(log: str, store: RowStore) ->
     async with bank(log, store).using(projecting=False) as app:
         (model,) = app.wiring.models
         await append(app, *mixed(100))
-        await app.running.subscriptions.by_name["balance"].start()
-        await settled(app)
-        await app.running.subscriptions.by_name["balance"].stop()
+        await subscription(app).start()
+        await caught_up(app)
+        await subscription(app).stop()
         await append(app, *mixed(10))
         database = app.running.database
         forward = "update whence_checkpoints set position = 110"

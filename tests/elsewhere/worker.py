@@ -26,6 +26,6 @@ def run(
 
 async def _work(log: str, store: RowStore, read: str | None, rebuild: bool) -> None:
     async with accounts.bank(log, store, read) as app:
-        await accounts.settled(app)
+        await accounts.caught_up(app)
         if rebuild:
             await app.projections.rebuild("balance")

@@ -1,16 +1,18 @@
 """Accounts whose balances are inline: a small domain, and what is needed to look at it."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any
 
 from whence import Aggregate, App, ReadModel, command, decide, event, evolve
-from whence.envelope import NewEvent, new_id
-from whence.folds import Fold
+from whence.envelope import NewEvent
 from whence.readmodels import Index
-from whence.status import Status
-from whence.store import ALL, Commit
+
+from ..applications import append as append
+from ..applications import caught_up as caught_up
+from ..applications import folded, subscription
+from ..applications import new as new
+from ..applications import status as status
 
 
 @event
@@ -134,33 +136,15 @@ def deposited(account: str, amount: int) -> NewEvent:
     return new("Deposited", f"account-{account}", {"account_id": account, "amount": amount})
 
 
-def new(type: str, stream: str, data: Mapping[str, object]) -> NewEvent:
-    return NewEvent(type, json.dumps(data).encode(), stream)
-
-
-async def append(app: App, *events: NewEvent) -> list[Any]:
-    """Store each event in a commit of its own, all in one call."""
-    commits = [Commit(new_id(), [event]) for event in events]
-    return list(await app.running.store.append(commits))
-
-
-async def status(app: App, name: str = "balance") -> Status:
-    return await app.running.subscriptions.by_name[name].status()
-
-
-async def checkpoint(app: App, name: str = "balance") -> int:
-    return await app.running.subscriptions.by_name[name].subscriber.checkpoint()
-
-
 async def rows(app: App, model: type[Any] = Balance) -> dict[str, Any]:
     """What is there at this moment: nobody waits."""
     return {row.account_id: row for row in await app.read(model)}
 
 
-async def fresh(app: App, model: type[Any] = Balance) -> dict[str, Any]:
+async def checkpoint(app: App, name: str | None = None) -> int:
+    return await subscription(app, name).subscriber.checkpoint()
+
+
+async def fresh(app: App, model: type[Any] = Balance) -> dict[Any, Any]:
     """What an honest fold of the log makes of it."""
-    fold: Fold[Any] = Fold(app.running.model(model).spec, app.wiring.events)
-    made: dict[Any, Any] = {}
-    async for page in app.running.store.read(ALL):
-        fold.apply(fold.read(fold.concerning(page.events)), made)
-    return {key: fold.copied(row) for key, row in made.items() if row is not None}
+    return await folded(app, app.running.model(model).spec)

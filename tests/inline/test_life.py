@@ -22,6 +22,7 @@ from .accounts import (
     Doubled,
     append,
     bank,
+    caught_up,
     checkpoint,
     deposited,
     fresh,
@@ -43,10 +44,6 @@ async def is_inline(app: App) -> bool:
     return await checkpoint(app) == receipt.position
 
 
-async def settled(app: App) -> None:
-    await app.running.subscriptions.by_name["balance"].reached(await app.running.store.head(), 30)
-
-
 async def test_a_new_one_is_built_from_the_log_and_then_inline(store_url: str) -> None:
     async with without(store_url) as app:
         await append(app, *(deposited(f"A{n % 50}", n % 10) for n in range(3 * PAGE_EVENTS)))
@@ -54,7 +51,7 @@ async def test_a_new_one_is_built_from_the_log_and_then_inline(store_url: str) -
         assert not await is_inline(app)  # it is nobody's yet
     async with bank(store_url) as app:
         await app.read(Balance).after(await app.running.store.head(), 30)
-        await settled(app)
+        await caught_up(app)
         assert await rows(app) == await fresh(app)
     async with bank(store_url).using(projecting=False) as app:
         assert await is_inline(app)
@@ -75,7 +72,7 @@ async def test_a_changed_one_is_built_beside_and_then_inline(store_url: str) -> 
     async with bank(store_url) as app:
         await append(app, *(deposited(f"A{n % 50}", n % 10) for n in range(1_000)))
     async with bank(store_url, Doubled) as app:
-        await settled(app)
+        await caught_up(app)
         assert await rows(app, Doubled) == await fresh(app, Doubled)
         standing = await status(app)
         assert (standing.generation, standing.previous) == (2, True)
@@ -92,7 +89,7 @@ async def test_two_versions_of_the_code_at_once(store_url: str) -> None:
             for n in range(60):
                 app = (old, new, other)[n % 3]
                 await app.send(Deposit(f"A{n}", n % 10))
-            await settled(new)
+            await caught_up(new)
             assert await rows(new, Doubled) == await fresh(new, Doubled)
             assert (await new.verify(Doubled)).in_sync
             for n in range(30):
@@ -128,7 +125,7 @@ async def test_a_rebuild_ends_while_others_append(store_url: str) -> None:
         assert await rows(app) == await fresh(app)
         assert (await app.verify(Balance)).in_sync
         await app.projections.rollback(Balance)
-        await settled(app)
+        await caught_up(app)
         assert await rows(app) == await fresh(app)
 
 
@@ -143,7 +140,7 @@ async def test_it_can_be_paused_and_goes_on(store_url: str) -> None:
         assert row.deposits == 1
         assert (await status(app)).state == "paused"
         await app.projections.resume(Balance)
-        await settled(app)
+        await caught_up(app)
         row = await app.read(Balance).get("A")
         assert row is not None
         assert row.deposits == 2
@@ -158,7 +155,7 @@ async def test_while_an_event_waits_others_are_kept_and_then_it_is_inline_again(
         await app.projections.pause(Balance)
         await app.send(Deposit("A", 13))
         await app.projections.resume(Balance)
-        await settled(app)
+        await caught_up(app)
         await app.send(Deposit("A", 5))
         receipt = await app.send(Deposit("B", 6))
         row = await app.read(Balance).get("B", after=receipt)
@@ -208,7 +205,7 @@ async def test_several_processes_append_at_once(store_url: str) -> None:
         for other in others:
             await asyncio.to_thread(other.communicate)
             assert other.returncode == 0
-        await settled(app)
+        await caught_up(app)
         assert await rows(app) == await fresh(app)
         assert (await app.verify(Balance)).in_sync
 

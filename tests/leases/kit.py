@@ -1,13 +1,14 @@
 """Workers that share a database, in this process."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from sqlalchemy import Engine, create_engine
 
 from whence.backends.sql.board import Worker
 from whence.backends.sql.leases import Leases, elapsed
+
+from ..applications import until as until
 
 NAME = "balance"
 
@@ -39,11 +40,3 @@ async def until_owned(leases: Leases, slices: int, name: str = NAME) -> dict[int
     while len(owned := await leases.owned(name)) != slices:
         await leases.changed(name, owned, timeout=60)
     return dict(owned)
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Return as soon as ``condition`` holds."""
-    while True:
-        if await condition():
-            return
-        await asyncio.sleep(0.02)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from whence import Aggregate, App, ReadModel, command, decide, event, evolve
-from whence.status import Status
+
+from ..applications import status
 
 
 @event
@@ -72,10 +73,6 @@ def node(url: str, name: str) -> App:
     return counters.using(
         store=url, local=f"sqlite:///{name}.db", databases={"sqlite:///apart.db": "sqlite:///a.db"}
     )
-
-
-async def status(app: App, name: str) -> Status:
-    return await app.running.subscriptions.by_name[name].status()
 
 
 async def test_each_node_has_its_own_copy(postgres_url: str, folder: Path) -> None:

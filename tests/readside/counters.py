@@ -4,20 +4,21 @@ The rows that come out are compared with a fresh fold of the log in memory, whic
 tables, checkpoints, slices and rebuilds.
 """
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, select, update
 
 from whence import Aggregate, App, Projection, ReadModel, event, evolve, project
-from whence.envelope import NewEvent, new_id
-from whence.folds import Fold
-from whence.status import Status
-from whence.store import ALL, Appended, Commit
-from whence.subscriptions import Subscription
+from whence.envelope import NewEvent
+
+from ..applications import append as append
+from ..applications import caught_up as caught_up
+from ..applications import folded, new
+from ..applications import status as status
+from ..applications import subscription as subscription
+from ..applications import until as until
 
 
 @event
@@ -92,52 +93,19 @@ def counters(
 
 def counted(counter: str, by: int, stream: str | None = None) -> NewEvent:
     data = {"counter_id": counter, "by": by}
-    return _new("Counted", stream or f"counter-{counter}", data)
+    return new("Counted", stream or f"counter-{counter}", data)
 
 
 def shared(*counters: str, by: int) -> NewEvent:
-    return _new("Shared", "sharing-1", {"counters": counters, "by": by})
+    return new("Shared", "sharing-1", {"counters": counters, "by": by})
 
 
 def closed(counter: str) -> NewEvent:
-    return _new("Closed", f"counter-{counter}", {"counter_id": counter})
+    return new("Closed", f"counter-{counter}", {"counter_id": counter})
 
 
 def unreadable(counter: str) -> NewEvent:
-    return _new("Counted", f"counter-{counter}", {"counter_id": counter, "by": "much"})
-
-
-def _new(type: str, stream: str, data: Mapping[str, object]) -> NewEvent:
-    return NewEvent(type, json.dumps(data).encode(), stream)
-
-
-async def append(app: App, *events: NewEvent) -> int:
-    """Store each event in a commit of its own; the position of the last."""
-    outcomes = await app.running.store.append([Commit(new_id(), [event]) for event in events])
-    last = outcomes[-1]
-    assert isinstance(last, Appended)
-    return last.position
-
-
-def subscription(app: App, name: str = "total") -> Subscription:
-    return app.running.subscriptions.by_name[name]
-
-
-async def caught_up(app: App, name: str = "total") -> None:
-    await subscription(app, name).reached(await app.running.store.head(), 30)
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until ``condition`` holds."""
-    for _ in range(1_500):
-        if await condition():
-            return
-        await asyncio.sleep(0.02)
-    raise TimeoutError
-
-
-async def status(app: App, name: str = "total") -> Status:
-    return await subscription(app, name).status()
+    return new("Counted", f"counter-{counter}", {"counter_id": counter, "by": "much"})
 
 
 Row = tuple[Any, ...]
@@ -156,14 +124,8 @@ async def fresh(
 ) -> dict[str, Row]:
     """What an honest fold of the log in memory makes of it, ``without`` the events there."""
     spec = replace((of or Total).__model__, follows=frozenset({"counter"}))
-    fold: Fold[Any] = Fold(spec, app.wiring.events)
-    made: dict[Any, Any] = {}
-    async for page in app.running.store.read(ALL):
-        events = [event for event in page.events if event.position not in without]
-        fold.apply(fold.read(fold.concerning(events)), made)
-    return {
-        key: (row.total, row.events, row.version) for key, row in made.items() if row is not None
-    }
+    made = await folded(app, spec, without)
+    return {key: (row.total, row.events, row.version) for key, row in made.items()}
 
 
 def many(count: int, of: int, start: int = 0) -> Iterable[NewEvent]:

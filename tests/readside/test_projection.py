@@ -25,6 +25,8 @@ from whence.errors import Behind, WiringError
 from whence.handlers import decide
 from whence.messages import describe
 
+from ..applications import caught_up, subscription
+
 METADATA = MetaData()
 owners = Table(
     "owners",
@@ -124,10 +126,6 @@ async def rows(app: App, table: Table, database: int = 0) -> list[tuple[Any, ...
     return await found.read(lambda c: [tuple(row) for row in c.execute(statement)])
 
 
-async def caught_up(app: App, name: str = "ledger") -> None:
-    await app.running.subscriptions.by_name[name].reached(await app.running.store.head(), 10)
-
-
 async def test_handlers_write_to_their_tables_and_ask_them(read_url: str) -> None:
     async with bank(read_url) as app:
         await app.send(Open("A1", "ann"))
@@ -144,10 +142,10 @@ async def test_what_a_failed_handler_wrote_before_is_not_kept(read_url: str) -> 
         await app.send(Open("A1", "ann"))
         await app.send(Deposit("A1", "ann", 5))
         await app.send(Deposit("A1", "ann", 13))
-        subscription = app.running.subscriptions.by_name["ledger"]
-        await subscription.start()
+        ledger = subscription(app)
+        await ledger.start()
         with pytest.raises(Behind) as caught:
-            await subscription.reached(3, 0.3)
+            await ledger.reached(3, 0.3)
         assert "ledger cannot handle the 'Deposited' at position 3" in str(caught.value.__cause__)
         assert "ValueError: bad luck" in str(caught.value.__cause__)
         assert await rows(app, entries) == [(2, "ann", 5)]
@@ -170,7 +168,7 @@ async def test_a_rebuild_empties_the_tables_and_fills_them_anew(read_url: str) -
         await caught_up(app)
         database = app.running.database
         await database.write(lambda c: c.execute(insert(owners).values(owner="x", accounts=7)))
-        await app.running.subscriptions.by_name["ledger"].rebuild()
+        await subscription(app).rebuild()
         assert await rows(app, owners) == [("ann", 1)]
         assert await rows(app, entries) == [(2, "ann", 5)]
         await app.send(Deposit("A1", "ann", 6))
