@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from whence.codec import from_plain, to_json
+from whence.plain import from_plain, to_json
 from whence.readmodels import ReadModelSpec
 
 _decode = msgspec.json.Decoder(tuple[list[str], list[Any]]).decode

@@ -15,18 +15,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from whence.codec import (
-    Codec,
-    Decode,
-    Form,
-    from_plain,
-    to_json,
-    undecodable,
-    unknown_type,
-)
+from whence.codec import Codec, undecodable, unknown_type
 from whence.envelope import Recorded
 from whence.errors import HandlerFailed, WhenceError, WiringError
+from whence.forms import Decode, Form
 from whence.handlers import Handler, Key
+from whence.plain import from_plain, to_json
 from whence.readmodels import Column, ReadModel, ReadModelSpec, key_finder
 from whence.slices import name_of
 

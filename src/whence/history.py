@@ -6,11 +6,12 @@ from datetime import UTC, date, datetime, time
 from itertools import takewhile
 from typing import Any, Generic, TypeVar, cast
 
-from whence.codec import Codec, to_builtins
+from whence.codec import Codec
 from whence.decider import Behaviour
 from whence.envelope import Recorded, to_micros
 from whence.errors import NotFound
 from whence.evolving import Evolving, state_of
+from whence.plain import to_builtins
 from whence.repository import Repository, id_of
 from whence.store import EventStore, bare, in_stream
 

@@ -22,11 +22,12 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from whence.aggregate import snake_case
-from whence.codec import Codec, Form, undecodable, unknown_type
+from whence.codec import Codec, undecodable, unknown_type
 from whence.envelope import Recorded
 from whence.errors import HandlerFailed, WiringError
 from whence.fingerprints import fingerprint
 from whence.folds import Stuck
+from whence.forms import Form
 from whence.handlers import Handler, collect, helpers
 from whence.messages import describe, place
 

@@ -42,12 +42,12 @@ from uuid import UUID
 import msgspec
 
 from whence.aggregate import snake_case
-from whence.codec import from_plain
 from whence.elsewhere import RowStore
 from whence.errors import Invalid, WiringError
 from whence.fingerprints import fingerprint
 from whence.handlers import Handler, Key, collect, helpers
 from whence.messages import describe, place
+from whence.plain import from_plain
 
 R = TypeVar("R", bound="ReadModel")
 

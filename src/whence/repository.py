@@ -13,10 +13,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from whence.codec import Codec, Decode, unknown_type
+from whence.codec import Codec, unknown_type
 from whence.decider import Behaviour
 from whence.envelope import Recorded, payloads
 from whence.errors import Invalid, Refused, Stale
+from whence.forms import Decode
 from whence.recording import Recorder
 from whence.sending import Context, Receipt
 from whence.snapshots import Snapshots, freeze, thaw

@@ -5,8 +5,8 @@ from typing import TypedDict
 
 from msgspec import Struct
 
-from whence.codec import Form
 from whence.errors import Invalid
+from whence.forms import Form
 from whence.store import EventStore, check_names, of_commit
 
 

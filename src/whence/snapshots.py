@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
-from whence.codec import from_plain, to_plain
 from whence.decider import Behaviour
+from whence.plain import from_plain, to_plain
 
 S = TypeVar("S")
 

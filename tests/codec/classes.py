@@ -11,7 +11,7 @@ import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from whence import command, event
-from whence.codec import Form
+from whence.forms import Form
 from whence.messages import describe
 
 T = TypeVar("T")

@@ -6,10 +6,11 @@ from uuid import UUID
 import pytest
 
 from whence import Tag, event
-from whence.codec import Codec, to_builtins
+from whence.codec import Codec
 from whence.envelope import Recorded
 from whence.errors import Undecodable, UnknownType, WiringError
 from whence.messages import describe
+from whence.plain import to_builtins
 
 from .classes import Colour, Line, Point, Transfer, form
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from whence import event
-from whence.codec import Form
 from whence.errors import Unstorable
+from whence.forms import Form
 from whence.messages import describe
 from whence.storable import field_names
 

@@ -13,8 +13,8 @@ from whence import (
     Receipt,
     Rejected,
 )
-from whence.codec import Form
 from whence.errors import Stale, StoreError, WiringError
+from whence.forms import Form
 from whence.messages import describe
 from whence.pipeline import Authorize, Handle, Pipeline, Retry, step_name
 from whence.sending import Context

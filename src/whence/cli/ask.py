@@ -7,7 +7,7 @@ from whence.cli.messages import make
 from whence.cli.output import Output
 from whence.cli.parameters import Given, Text
 from whence.cli.text import cell
-from whence.codec import to_builtins
+from whence.plain import to_builtins
 
 
 async def ask(query: str, /, *fields: str, json_input: Text = None, session: Given) -> None:

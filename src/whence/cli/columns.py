@@ -7,8 +7,8 @@ import msgspec
 from whence.app import App
 from whence.cli.exits import UsageError
 from whence.cli.messages import unknown
-from whence.codec import from_plain
 from whence.errors import Invalid
+from whence.plain import from_plain
 from whence.readmodels import ReadModelSpec
 
 

@@ -19,8 +19,8 @@ from whence.app import App
 from whence.cli.catching_up import catch_up
 from whence.cli.output import Output
 from whence.cli.text import clean, plural, without_password
-from whence.codec import to_builtins
 from whence.errors import NotFound, Rejected
+from whence.plain import to_builtins
 
 
 async def import_git(

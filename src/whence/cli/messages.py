@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from whence.cli.exits import UsageError
-from whence.codec import Codec, Form
+from whence.codec import Codec
+from whence.forms import Form
 
 T = TypeVar("T")
 

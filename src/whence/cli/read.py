@@ -15,8 +15,8 @@ from whence.cli.output import Output
 from whence.cli.parameters import Count, Flag, Given, Many, OptionalCount, Ordered, Pair, Text
 from whence.cli.text import plural
 from whence.cli.watch import follow
-from whence.codec import to_builtins
 from whence.errors import NotFound
+from whence.plain import to_builtins
 from whence.queries import Rows
 from whence.readmodels import ReadModelSpec
 from whence.temporal import Progress, position_of, when

@@ -17,9 +17,9 @@ from bank import (
 from whence.app import App
 from whence.cli.narration import Narration
 from whence.cli.text import to_json
-from whence.codec import to_builtins
 from whence.envelope import Recorded
 from whence.errors import Invalid, Rejected, Stale
+from whence.plain import to_builtins
 from whence.sending import Receipt
 from whence.store import in_stream
 

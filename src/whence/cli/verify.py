@@ -8,7 +8,7 @@ from whence.cli.messages import unknown
 from whence.cli.output import Output
 from whence.cli.parameters import Flag, Given, Many
 from whence.cli.text import cell, plural
-from whence.codec import to_builtins
+from whence.plain import to_builtins
 from whence.readmodels import ReadModelSpec
 from whence.verifying import Difference, Verified
 

@@ -10,7 +10,7 @@ from whence.cli.output import Output
 from whence.cli.session import Session
 from whence.cli.stopping import reader_is_gone, until_stopped
 from whence.cli.text import cell
-from whence.codec import to_builtins
+from whence.plain import to_builtins
 from whence.readmodels import ReadModelSpec
 from whence.temporal import differing
 

@@ -9,8 +9,8 @@ from whence.cli.columns import model_named, value_of
 from whence.cli.output import Output
 from whence.cli.parameters import Count, Given
 from whence.cli.text import moment, plural
-from whence.codec import to_builtins
 from whence.errors import NotFound
+from whence.plain import to_builtins
 from whence.why import Reason
 
 

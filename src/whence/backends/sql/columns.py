@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from whence.backends.sql import dialects
-from whence.codec import from_plain, to_json
+from whence.plain import from_plain, to_json
 from whence.readmodels import Column
 
 DECIMAL = "whence_decimal"

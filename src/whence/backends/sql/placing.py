@@ -13,10 +13,11 @@ import msgspec
 from sqlalchemy import Connection
 
 from whence.backends.sql.database import ReadDatabase
-from whence.codec import Codec, from_plain, to_builtins
+from whence.codec import Codec
 from whence.elsewhere import Document, RowStore, table_name
 from whence.errors import StoreError
 from whence.folds import Fold, Rows, Step
+from whence.plain import from_plain, to_builtins
 from whence.readmodels import ReadModel, ReadModelSpec
 from whence.slices import name_of
 
