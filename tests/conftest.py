@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -103,6 +104,15 @@ def postgres_schemas(postgres: PostgresServer) -> Iterator[Iterator[str]]:
 def postgres_schema(postgres_schemas: Iterator[str]) -> str:
     """The URL of a fresh, empty store."""
     return next(postgres_schemas)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store, of each kind that lasts."""
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("postgres_url")
+        return url
+    return f"sqlite:///{tmp_path}/store.db"
 
 
 @pytest.fixture(scope="session")

@@ -26,14 +26,6 @@ class Backwards(Contributor, name="contributors", revision=2):
         self.commits -= 1
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgres":
-        url: str = request.getfixturevalue("postgres_url")
-        return url
-    return f"sqlite:///{tmp_path}/gitlog.db"
-
-
 @pytest.fixture(scope="module")
 def commits() -> list[RecordCommit]:
     source = gitlog.open_source(HISTORY)
