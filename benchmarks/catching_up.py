@@ -15,7 +15,7 @@ folding a page first and writing each row once saves nothing here.
 
 import asyncio
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -62,25 +62,30 @@ def whence(work: Work, backend: Backend, accounts: int = ACCOUNTS) -> Generator[
     yield one_round
 
 
+def follow(log: Log, balances: Balances, position: int = 0) -> None:
+    """Write what the log holds after ``position``."""
+    while page := log.page(position, AT_ONCE):
+        position = page[-1][0]
+        balances.change(_changes(page), position)
+
+
 @contextmanager
-def plain(work: Work, backend: Backend, accounts: int = ACCOUNTS) -> Generator[Round]:
+def plain(
+    work: Work,
+    backend: Backend,
+    accounts: int = ACCOUNTS,
+    write: Callable[[Log, Balances], None] = follow,
+) -> Generator[Round]:
     accounts = work.of(accounts, QUICK)
     with backend.log(work, accounts * EVENTS, accounts) as log:
 
         def one_round() -> Sample:
             with backend.empty(work) as database:
                 with Stopwatch() as watch, backend.balances(database) as balances:
-                    follow(log, balances)
+                    write(log, balances)
                 return watch.rate(accounts * EVENTS)
 
         yield one_round
-
-
-def follow(log: Log, balances: Balances, position: int = 0) -> None:
-    """Write what the log holds after ``position``."""
-    while page := log.page(position, AT_ONCE):
-        position = page[-1][0]
-        balances.change(_changes(page), position)
 
 
 def _changes(page: Sequence[Read]) -> list[Balance]:

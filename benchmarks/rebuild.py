@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from benchmarks import bank
+from benchmarks import bank, catching_up
 from benchmarks.backend import Backend, Balances, Log, Read
 from benchmarks.harness import FLOOR, WHENCE, Figure, Goal, Round, Sample, Side, Stopwatch, Work
 from benchmarks.sqlite import SQLITE
@@ -59,20 +59,6 @@ def caught_up(
         yield lambda: asyncio.run(one_round(url))
 
 
-@contextmanager
-def plain(work: Work, backend: Backend) -> Generator[Round]:
-    accounts = work.of(ACCOUNTS, QUICK)
-    with backend.log(work, accounts * EVENTS, accounts) as log:
-
-        def one_round() -> Sample:
-            with backend.empty(work) as database:
-                with Stopwatch() as watch, backend.balances(database) as balances:
-                    load(log, balances)
-                return watch.rate(accounts * EVENTS)
-
-        yield one_round
-
-
 def load(log: Log, balances: Balances) -> None:
     """Fold the whole log in memory, and write what comes out."""
     rows, position = _folded(log.everything())
@@ -95,7 +81,10 @@ def _folded(log: Iterable[Read]) -> tuple[dict[str, list[Any]], int]:
 
 def sides(backend: Backend) -> dict[str, Side]:
     """Both sides on ``backend``."""
-    return {WHENCE: partial(whence, backend=backend), FLOOR: partial(plain, backend=backend)}
+    return {
+        WHENCE: partial(whence, backend=backend),
+        FLOOR: partial(catching_up.plain, backend=backend, accounts=ACCOUNTS, write=load),
+    }
 
 
 FIGURE = Figure(
