@@ -10,7 +10,7 @@ from whence.answers import Queries
 from whence.backends import Backend, backend, given
 from whence.bus import Bus
 from whence.clock import Clock
-from whence.decisions import Decisions
+from whence.deciding import Decisions
 from whence.elsewhere import RowStore
 from whence.errors import WiringError
 from whence.folds import Fold

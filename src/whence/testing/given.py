@@ -14,7 +14,8 @@ from typing import Any, Protocol, cast
 from whence.aggregate import Aggregate
 from whence.codec import Codec
 from whence.decider import Behaviour, Decider, DeciderBehaviour
-from whence.decisions import Decides, Decision, Scope
+from whence.deciding import Scope
+from whence.decisions import Decides, Decision
 from whence.errors import CodecError, Invalid, Refused, Rejected
 from whence.history import plain_state
 from whence.repository import id_of, stream_of
