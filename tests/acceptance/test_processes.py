@@ -145,6 +145,31 @@ def test_a_reader_may_leave_early(account: Terminal, words: tuple[str, ...]) -> 
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize(
+    ("words", "unbuffered"),
+    [
+        (("--help",), "1"),
+        (("tail", "--json"), ""),
+        (("send", "WithdrawMoney", "account_id=ACC1", "amount=1"), ""),
+    ],
+)
+def test_an_answer_that_cannot_be_written_is_an_error(
+    account: Terminal, words: tuple[str, ...], unbuffered: str
+) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*PROGRAM, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=person() | {"PYTHONUNBUFFERED": unbuffered},
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert "the answer cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_worker_projects_until_it_is_stopped(
     account: Terminal, started: list[Process], number: int

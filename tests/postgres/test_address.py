@@ -88,5 +88,12 @@ def test_what_is_no_url_is_said_without_the_password(url: str, says: str) -> Non
     assert refused.value.__suppress_context__
 
 
+@pytest.mark.parametrize("url", ["nonsense", "postgresql://ann:secret@db.example:abc/bank"])
+def test_what_names_no_read_database_is_said_without_the_password(url: str) -> None:
+    with pytest.raises(WiringError, match="names no read database") as refused:
+        read_address(url)
+    assert "secret" not in str(refused.value)
+
+
 def test_other_databases_keep_what_they_are_told() -> None:
     assert read_address("sqlite:///a.db?pool=x").url == make_url("sqlite:///a.db?pool=x")

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from whence.cli.text import cell, clean_lines, to_json
+from whence.errors import WhenceError
 
 Advance = Callable[[int], None]
 """Says that so many more are done."""
@@ -18,8 +19,29 @@ Advance = Callable[[int], None]
 _UNLIMITED = 1_000_000
 
 
+class Unwritten(WhenceError):
+    """The answer cannot be written, as to a full disk; what was asked for may be done."""
+
+
+@contextmanager
+def _writing() -> Generator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unwritten(
+            f"the answer cannot be written: {error.strerror}. What was asked for may be done"
+        ) from error
+
+
 class Terminal(Console):
-    """Where text goes; perhaps a pipe that nobody reads any more."""
+    """Where text goes; perhaps a pipe that nobody reads any more, or a file on a full disk."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """See `Console.print`. Raises `Unwritten`."""
+        with _writing():
+            super().print(*objects, **options)
 
     def on_broken_pipe(self) -> None:
         """Leave it to `whence.cli.process`: rich would end the process with 1."""
@@ -72,7 +94,8 @@ class Output:
 
     def flush(self) -> None:
         """Let a reader at the other end of a pipe see everything so far."""
-        self.out.file.flush()
+        with _writing():
+            self.out.file.flush()
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Generator[Advance]:
@@ -84,7 +107,8 @@ class Output:
             yield advance
 
     def _write(self, text: str) -> None:
-        self.out.file.write(text + "\n")
+        with _writing():
+            self.out.file.write(text + "\n")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from whence.cli.exits import (
     code_of,
     message_of,
 )
-from whence.cli.output import Output
+from whence.cli.output import Output, Unwritten
 from whence.cli.text import clean_lines, to_json
 from whence.errors import WhenceError
 
@@ -36,6 +36,9 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         _forget_the_reader()
         return DONE
+    except Unwritten as error:
+        _forget_the_reader()
+        return _failed(error, output)
     except CycloptsError as error:
         return _misused(error, output)
     except WhenceError as error:

@@ -7,7 +7,6 @@ from urllib.parse import unquote
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from whence.backends.sql.failures import translated
 from whence.errors import WiringError
 
 FEWEST = 4
@@ -35,8 +34,12 @@ def address(url: str) -> Address:
     """Read a URL. Raises `WiringError` for what it cannot say."""
     try:
         made = make_url(url)
-    except SQLAlchemyError as error:
-        raise translated(error, url) from error
+    except (SQLAlchemyError, ValueError):
+        shown = url if "@" not in url else "what is given"  # which may hold a password
+        raise WiringError(
+            f"{shown} names no read database: write a URL, as in sqlite:///bank.read.db or"
+            " postgresql://user@host:5432/bank"
+        ) from None
     if made.drivername == "postgresql":
         made = made.set(drivername="postgresql+psycopg")
     if made.get_backend_name() != "postgresql":
