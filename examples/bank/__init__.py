@@ -5,8 +5,18 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from whence import Aggregate, App, ReadModel, Rejected, command, decide, event, evolve, query
-from whence.readmodels import Index
+from whence import (
+    Aggregate,
+    App,
+    Index,
+    ReadModel,
+    Rejected,
+    command,
+    decide,
+    event,
+    evolve,
+    query,
+)
 
 Amount = Annotated[int, Meta(gt=0)]
 

@@ -31,7 +31,7 @@ def by_author(event: CommitRecorded) -> str:
 
 
 def by_month(event: CommitRecorded) -> str:
-    """The row of its month, as the author's calendar says."""
+    """The row of its month, by the calendar of who committed it."""
     return key_of(event.repository_id, f"{event.time:%Y-%m}")
 
 

@@ -4,6 +4,7 @@ The domain is below; what is particular is in `application`, `redis_rows` and `s
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 from whence import Aggregate, Rejected, command, decide, event, evolve
 
@@ -55,30 +56,44 @@ class RemoveBook:
 
 
 class Book(Aggregate):
-    here = False
+    """One book: it stands on its shelf, a reader has it, or the library does not own it."""
+
+    place: Literal["nowhere", "shelf", "reader"] = "nowhere"
 
     @decide
     def add(self, command: AddBook) -> Iterator[BookAdded]:
+        if self.place != "nowhere":
+            raise Rejected(f"The library owns {self.id} already")
         yield BookAdded(self.id, command.title, command.text)
 
     @decide
     def lend(self, command: LendBook) -> Iterator[BookLent]:
-        if not self.here:
-            raise Rejected(f"{self.id} is not here")
+        self._must_be_here()
         yield BookLent(self.id, command.reader)
 
     @decide
     def return_(self, command: ReturnBook) -> Iterator[BookReturned]:
+        if self.place != "reader":
+            raise Rejected(f"Nobody has borrowed {self.id}")
         yield BookReturned(self.id)
 
     @decide
     def remove(self, command: RemoveBook) -> Iterator[BookRemoved]:
+        self._must_be_here()
         yield BookRemoved(self.id)
 
     @evolve
     def _(self, event: BookAdded | BookReturned) -> None:
-        self.here = True
+        self.place = "shelf"
 
     @evolve
-    def _(self, event: BookLent | BookRemoved) -> None:
-        self.here = False
+    def _(self, event: BookLent) -> None:
+        self.place = "reader"
+
+    @evolve
+    def _(self, event: BookRemoved) -> None:
+        self.place = "nowhere"
+
+    def _must_be_here(self) -> None:
+        if self.place != "shelf":
+            raise Rejected(f"{self.id} is not here")

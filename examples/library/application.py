@@ -10,7 +10,7 @@ catalogue = SearchRows("catalogue", text=("title", "text"))
 
 
 class Shelf(ReadModel, database=shelves):
-    """Where each book is: one document in Redis."""
+    """Who has each book, if it is not here: a document in Redis."""
 
     book_id: str
     title: str = ""
@@ -36,7 +36,7 @@ class Shelf(ReadModel, database=shelves):
 
 
 class Catalogue(ReadModel, database=catalogue):
-    """What each book is about: one document in a search index."""
+    """What each book is about: a document in a search index."""
 
     book_id: str
     title: str = ""

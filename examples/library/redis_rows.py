@@ -24,13 +24,14 @@ for i = 1, #ARGV, 2 do
 end
 """
 _AT_ONCE = 2_000
+"""Rows in one call of the script: Redis answers nobody else meanwhile."""
 
 
 class RedisRows:
     """A `RowStore`. Set `appendfsync always` in Redis if rows shall survive a power failure."""
 
     def __init__(self, url: str, prefix: str = "") -> None:
-        # It connects when it is asked. It has few types.
+        # It connects when it is first asked. Its methods have few types, so it is an `Any` here.
         self.redis = cast("Any", Redis).from_url(url)
         self._prefix = prefix
         self._store = self.redis.register_script(_STORE)

@@ -5,12 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from library import AddBook, LendBook, RemoveBook, ReturnBook
+from library import (
+    AddBook,
+    Book,
+    BookAdded,
+    BookLent,
+    BookRemoved,
+    BookReturned,
+    LendBook,
+    RemoveBook,
+    ReturnBook,
+)
 from library.application import Catalogue, Shelf, app, catalogue, shelves
 from library.redis_rows import RedisRows
 from library.search_rows import SearchRows
 from whence import App
 from whence.elsewhere import RowStore, table_name
+from whence.testing import given
 
 
 @pytest.fixture
@@ -61,3 +72,24 @@ async def test_they_are_rebuilt_and_verified_like_any_others(library: App) -> No
         assert await library.read(model).count() == 20
         verified = await library.verify(model)
         assert (verified.in_sync, verified.rows) == (True, 20)
+
+
+def test_a_book_is_lent_to_one_reader_at_a_time() -> None:
+    book = given(Book, BookAdded("B1", "The Sea", ""))
+    lent = book.when(LendBook("B1", "ann")).then(BookLent("B1", "ann"))
+    lent.and_when(LendBook("B1", "ben")).then_rejected("B1 is not here")
+    lent.and_when(RemoveBook("B1")).then_rejected("B1 is not here")
+    lent.and_when(ReturnBook("B1")).then(BookReturned("B1"))
+
+
+def test_only_what_was_lent_is_returned() -> None:
+    given(Book).when(ReturnBook("B1")).then_rejected("Nobody has borrowed B1")
+    book = given(Book, BookAdded("B1", "The Sea", ""))
+    book.when(ReturnBook("B1")).then_rejected("Nobody has borrowed B1")
+
+
+def test_a_book_is_added_again_once_it_was_removed() -> None:
+    book = given(Book, BookAdded("B1", "The Sea", ""))
+    book.when(AddBook("B1", "The Sea")).then_rejected("owns B1 already")
+    removed = book.when(RemoveBook("B1")).then(BookRemoved("B1"))
+    removed.and_when(AddBook("B1", "The Sea")).then(BookAdded("B1", "The Sea", ""))
