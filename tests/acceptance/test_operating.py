@@ -90,6 +90,23 @@ def test_leaving_out(meters: Terminal) -> None:
     assert "1 event skipped on purpose" in meters("verify", "share").err
 
 
+def test_leaving_out_for_no_reason(meters: Terminal) -> None:
+    refused = meters("dead", "skip", "share", "m2", "--reason", " ", "--by", "alice", code=2)
+    assert "--reason and --by say why" in refused.err
+
+
+def test_what_is_dead_obeys_nobody(meters: Terminal) -> None:
+    meters("send", "ReadMeter", "meter_id=\x1b[2J", "value:=0")
+    meters("read", "share", "m1")
+    for words in (("list",), ("retry", "share", "--all"), ("retry", "share", "--all", "--dry")):
+        said = meters("dead", *words, code=9).out
+        assert "\\x1b[2J" in said
+        assert "\x1b" not in said
+    skipping = ("--reason", "\x1b[31m", "--by", "\x07")
+    assert "\x1b" not in meters("dead", "skip", "share", "\x1b[2J", *skipping).out
+    assert "\x1b" not in meters("dead", "list", "--skipped").out
+
+
 def test_stopping_and_going_on(meters: Terminal) -> None:
     meters("projections", "pause", "share")
     assert meters("projections", "--json").json[0]["state"] == "paused"
@@ -115,3 +132,5 @@ def test_retiring(meters: Terminal) -> None:
     meters("projections", "retire", "share", "--drop")
     assert meters("projections", "--json").json[0]["state"] == "retired"
     meters("projections", "pause", "nothing", code=2)
+    assert meters("verify").err == "share: retired, so there is nothing to verify\n"
+    assert meters("verify", "--json").json == []

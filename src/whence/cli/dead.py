@@ -118,6 +118,8 @@ async def skip(name: str, key: str, /, *, reason: str, by: str, session: Given) 
     by
         Who says so.
     """
+    if not (reason.strip() and by.strip()):
+        raise UsageError("--reason and --by say why an event is left out, and who decides it")
     async with session.open() as opened:
         done = await opened.projections.dead.skip(name, key, reason=reason, by=by)
     return _report(session.output, [done], "wait no more")

@@ -81,7 +81,9 @@ class Output:
 
     def say(self, *parts: str | tuple[str, str]) -> None:
         """One line for people; a part may be a text with its style."""
-        self.out.print(Text.assemble(*parts), soft_wrap=True)
+        styled = [part if isinstance(part, tuple) else (part, "") for part in parts]
+        text = Text.assemble(*((clean_lines(part), style) for part, style in styled))
+        self.out.print(text, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """A line beside the result, and not before it."""

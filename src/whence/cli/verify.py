@@ -51,10 +51,10 @@ async def verify(
     if sample is not None and not 0 < sample <= 100:
         raise UsageError(f"--sample is more than 0 and at most 100 percent, not {sample:g}")
     async with session.open() as app:
-        done = [
-            await _verify(app, spec, sample, key, repair, session.output)
-            for spec in _wanted(app, name)
-        ]
+        wanted = _wanted(app, name)
+        if name is None:
+            wanted = [one for one in wanted if await _has_rows(app, one, session.output)]
+        done = [await _verify(app, spec, sample, key, repair, session.output) for spec in wanted]
     if session.output.json:
         session.output.document([as_document(one) for one in done])
     return DONE if all_in_sync(done) else PROBLEM
@@ -89,6 +89,15 @@ def _wanted(app: App, name: str | None) -> list[ReadModelSpec[Any]]:
     if name not in known | classes:
         raise UsageError(unknown("read model", name, sorted(known)))
     return [(known | classes)[name]]
+
+
+async def _has_rows(app: App, spec: ReadModelSpec[Any], output: Output) -> bool:
+    """Whether there is anything to verify, and has to be."""
+    state = (await app.projections.status(spec.cls)).state
+    if state in ("new", "retired"):
+        output.note(f"{spec.name}: {state}, so there is nothing to verify")
+        return False
+    return True
 
 
 async def _verify(

@@ -53,40 +53,49 @@ class ModelReader(RowReader[R]):
         await self._check()
         try:
             return await ask()
-        except StoreError:
+        except StoreError:  # the table may have been dropped, or another one taken its place
             self._looked = -_LOOK
-            await self._check()  # another table may have taken the place of the one that was there
-            raise
+            await self._check()
+            return await ask()
 
     async def _check(self) -> None:
-        """Raise `Retired`, or what says that there is no table with these columns."""
+        """Wait for a table with these columns. Raises `Retired`, `Behind` or what says why not."""
         if monotonic() < self._looked + _LOOK:
             return
         end = monotonic() + _PATIENCE
-        while (behind := await self._database.look(self._behind)) is not None:
+        while (missing := await self._database.look(self._missing)) is not None:
             if monotonic() > end:
-                raise Behind(self.spec.name, *behind, _PATIENCE)
+                raise missing
             await asyncio.sleep(_POLL)
         self._looked = monotonic()
 
-    def _behind(self, connection: Connection) -> tuple[int, int] | None:
-        """Where the live table is, and the one that will have these columns; None: it has."""
+    def _missing(self, connection: Connection) -> WhenceError | None:
+        """What to raise if no table with these columns is made in time; None: it is there."""
         registry, checkpoints = self._database.registry, self._database.checkpoints
         name, next = self.spec.name, next_of(self.spec.name)
         live = registry.load(connection, name)
         if live is not None and live.wanted == "retired":
             raise Retired(
-                f"{name} was retired: its rows are kept no more."
+                f"{name} was retired: its rows are not kept up to date any more."
                 f" `whence projections resume {name}` lets it follow the log again"
             )
-        if live is None or live.layout == self.spec.layout:
+        if live is None:
+            raise never_projected(name)
+        if not checkpoints.load(connection, name):  # it was dropped, and is wanted again
+            return never_projected(name)
+        if live.layout == self.spec.layout:
             return None
         found = registry.load(connection, next)
         if found is None or found.layout != self.spec.layout:
             raise made_by_others(live)
         marks = (checkpoints.load(connection, one).values() for one in (name, next))
-        where = [min((mark.position for mark in found), default=0) for found in marks]
-        return where[0], where[1]
+        wanted, reached = (min((mark.position for mark in found), default=0) for found in marks)
+        return Behind(name, wanted, reached, _PATIENCE)
+
+
+def never_projected(name: str) -> StoreError:
+    """What to raise where there is no table at all."""
+    return StoreError(f"{name} has no rows yet: nobody has projected it. `whence worker` does")
 
 
 def made_by_others(live: Record) -> WhenceError:
