@@ -20,12 +20,10 @@ OpenStore = Callable[[], AbstractAsyncContextManager[EventStore]]
 
 @pytest.mark.asyncio
 class Suite:
-    """What all promises have in common: the fixtures. A backend provides ``open_store``."""
+    """What all promises have in common. A backend provides the fixture ``open_store``.
 
-    @pytest.fixture
-    def open_store(self) -> OpenStore:
-        """Give this one: it opens the data of this test, which is empty at first."""
-        raise NotImplementedError("a conformance test needs the fixture open_store")
+    That is an `OpenStore`: it opens the data of one test, which are empty at first.
+    """
 
     @pytest_asyncio.fixture
     async def store(self, open_store: OpenStore) -> AsyncIterator[EventStore]:
