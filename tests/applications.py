@@ -29,7 +29,7 @@ async def append(app: App, *events: NewEvent) -> int:
 
 def subscription(app: App, name: str | None = None) -> Subscription:
     """The first one, if it has no ``name``."""
-    known = app.running.subscriptions.by_name
+    known = app.running.reads.subscriptions.by_name
     return known[name or next(iter(known))]
 
 

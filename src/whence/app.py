@@ -152,7 +152,8 @@ class App(Verbs):
 
     async def __aenter__(self) -> Self:
         """Open the store and start delivering."""
-        from whence.running import Places, Running
+        from whence.places import Places
+        from whence.running import Running
 
         if self._running is not None:
             raise WhenceError(f"{self.name} is open already")

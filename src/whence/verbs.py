@@ -79,7 +79,7 @@ class Verbs(ABC):
 
     def read(self, model: type[R]) -> Rows[R]:
         """The rows of a read model: ``await app.read(Balance).get("ACC1", after=receipt)``."""
-        return cast(Rows[R], self.running.rows(model))
+        return cast(Rows[R], self.running.reads.rows(model))
 
     async def why(
         self,
@@ -94,7 +94,7 @@ class Verbs(ABC):
         Each with what it changed, who caused it and when; at most the latest ``limit``. It is
         what the log says now, also before the read model has caught up.
         """
-        return await self.running.model(model).why(key, column, limit)
+        return await self.running.reads.model(model).why(key, column, limit)
 
     async def verify(
         self,
@@ -110,11 +110,14 @@ class Verbs(ABC):
 
         All of them, those of ``keys``, or ``sample`` percent of the keys, others each time unless
         ``seed`` is given. ``repair`` writes the rows that differ, and no others, as they should
-        be. Nothing has to stand still meanwhile. See `Verified` for what is found.
+        be. Nothing has to stand still meanwhile. See `Verified` for what is found. Raises
+        `Invalid` for what cannot be a key.
         """
-        verification = self.running.verification(model)
+        verification = self.running.reads.verification(model)
         if keys is not None:
-            return await verification.of(keys, repair=repair)
+            spec = model.__model__
+            wanted = [spec.fitting(spec.key, key) for key in keys]
+            return await verification.of(wanted, repair=repair)
         seed = getrandbits(32) if seed is None else seed
         return await verification.run(sample, salt=seed, repair=repair, progress=progress)
 
@@ -123,7 +126,7 @@ class Verbs(ABC):
         """What people can do with read models and projections: look, pause, rebuild, retire."""
         from whence.operations import Operations
 
-        return Operations(self.running.subscriptions, self.running.store, self.settings)
+        return Operations(self.running.reads.subscriptions, self.running.store, self.settings)
 
     async def rebuild(
         self,

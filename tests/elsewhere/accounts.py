@@ -120,11 +120,11 @@ async def rows(app: App) -> dict[str, Any]:
 async def fresh(app: App) -> dict[Any, Any]:
     """What an honest fold of the log makes of it."""
     (model,) = app.wiring.models
-    return await folded(app, app.running.model(model).spec)
+    return await folded(app, app.running.reads.model(model).spec)
 
 
 async def go_back(app: App, position: int) -> None:
     """What is after ``position`` is delivered once more."""
-    database = app.running.database
+    database = app.running.reads.database
     await database.write(lambda c: database.checkpoints.go_back(c, "balance", position))
     subscription(app).wake()

@@ -21,7 +21,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 async def rows(app: App) -> dict[Any, Any]:
-    found = await app.running.database.read(lambda c: c.execute(select(sums)).all())
+    found = await app.running.reads.database.read(lambda c: c.execute(select(sums)).all())
     return {row[0]: row[1] for row in found}
 
 

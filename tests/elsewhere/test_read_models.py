@@ -90,7 +90,7 @@ async def test_nor_if_new_events_come_with_it(log: str, store: RowStore) -> None
     async with bank(log, store).using(projecting=False) as app:
         await go_back(app, 100)
         await append(app, *mixed(50))
-        await app.running.subscriptions.start()
+        await app.running.reads.subscriptions.start()
         await caught_up(app)
         assert await rows(app) == await fresh(app)
 
@@ -160,7 +160,7 @@ async def test_it_can_be_retired(log: str, store: RowStore) -> None:
         await caught_up(app)
         await app.projections.retire(model, drop=True)
         assert not live(store)
-        app.running.model(model).now.__dict__["_looked"] = -1.0
+        app.running.reads.model(model).now.__dict__["_looked"] = -1.0
         with pytest.raises(Retired):
             await app.read(model).get("A1")
         await app.projections.resume(model)
@@ -238,7 +238,7 @@ async def test_a_checkpoint_that_was_moved_by_hand(log: str, store: RowStore) ->
         await caught_up(app)
         await subscription(app).stop()
         await append(app, *mixed(10))
-        database = app.running.database
+        database = app.running.reads.database
         forward = "update whence_checkpoints set position = 110"
         await database.write(lambda c: c.exec_driver_sql(forward))
         found = await app.verify(model)

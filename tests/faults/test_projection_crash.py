@@ -96,7 +96,7 @@ def dies(read: str, store: str, do: str, point: Point, **options: str) -> None:
 
 
 async def tables(app: App) -> set[str]:
-    found = await app.running.database.read(lambda c: inspect(c).get_table_names())
+    found = await app.running.reads.database.read(lambda c: inspect(c).get_table_names())
     return {name for name in found if not name.startswith("whence_")}
 
 
@@ -280,7 +280,9 @@ async def test_while_rows_are_mended(read_url: str, log: str, do: str, point: Po
     async with kit.counters(read_url, store=log) as app:
         await kit.caught_up(app)
         table = app.read(kit.Total).table
-        await app.running.database.write(lambda c: c.execute(table.update().values(total=-1)))
+        await app.running.reads.database.write(
+            lambda c: c.execute(table.update().values(total=-1))
+        )
     dies(read_url, log, do, point)
     async with kit.counters(read_url, store=log) as app:
         await kit.caught_up(app)
@@ -373,7 +375,9 @@ async def test_a_disk_that_is_full_for_a_while(
 ) -> None:
     read = f"sqlite:///{tmp_path}/read.db"
     async with kit.counters(read, store=log, projecting=False) as app:
-        pages = await app.running.database.read(lambda c: c.scalar(text("pragma page_count")))
+        pages = await app.running.reads.database.read(
+            lambda c: c.scalar(text("pragma page_count"))
+        )
     with monkeypatch.context() as patched:
         full = f"{database._PRAGMAS} pragma max_page_count = {pages};"  # pyright: ignore[reportPrivateUsage]
         patched.setattr(database, "_PRAGMAS", full)
@@ -387,7 +391,7 @@ async def test_a_disk_that_is_full_for_a_while(
 
 
 async def sums(app: App) -> dict[str, int]:
-    found = await app.running.database.read(lambda c: c.execute(select(kit.sums)).all())
+    found = await app.running.reads.database.read(lambda c: c.execute(select(kit.sums)).all())
     return {row[0]: row[1] for row in found}
 
 

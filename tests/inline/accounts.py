@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any
 
-from whence import Aggregate, App, ReadModel, command, decide, event, evolve
+from whence import Aggregate, App, Index, ReadModel, command, decide, event, evolve
 from whence.envelope import NewEvent
-from whence.readmodels import Index
 
 from ..applications import append as append
 from ..applications import caught_up as caught_up
@@ -147,4 +146,4 @@ async def checkpoint(app: App, name: str | None = None) -> int:
 
 async def fresh(app: App, model: type[Any] = Balance) -> dict[Any, Any]:
     """What an honest fold of the log makes of it."""
-    return await folded(app, app.running.model(model).spec)
+    return await folded(app, app.running.reads.model(model).spec)

@@ -176,7 +176,9 @@ async def test_what_is_spoilt_by_hand_is_found_and_mended(store_url: str) -> Non
     async with bank(store_url) as app:
         await append(app, *(deposited(f"A{n % 5}", n % 10) for n in range(50)))
         table = app.read(Balance).table
-        database = next(one for one in app.running.databases.values() if "read.db" not in one.url)
+        database = next(
+            one for one in app.running.reads.databases.values() if "read.db" not in one.url
+        )
         spoil = update(table).where(table.c.account_id == "A1").values(balance=Decimal(99))
         await database.write(lambda c: c.execute(spoil))
         await database.write(lambda c: c.execute(table.delete().where(table.c.account_id == "A2")))

@@ -101,10 +101,10 @@ class Load:
             for counter, entries in self.entries.items()
         }
         running = self._opened.running
-        await running.subscriptions.by_name["journal"].reached(self.position, timeout=60)
+        await running.reads.subscriptions.by_name["journal"].reached(self.position, timeout=60)
         columns = select(journal.c.counter_id, journal.c.by).order_by(journal.c.id)
         found = dict[str, list[int]]()
-        for counter, by in await running.database.read(lambda c: c.execute(columns).all()):
+        for counter, by in await running.reads.database.read(lambda c: c.execute(columns).all()):
             found.setdefault(counter, []).append(by)
         assert found == self.entries
 
@@ -134,7 +134,7 @@ def crew(urls: tuple[str, str], tmp_path: Path) -> Iterator[Crew]:
 
 async def owners(opened: App, name: str) -> dict[int, int]:
     """How many slices of a projection each process has."""
-    status = await opened.running.subscriptions.by_name[name].status()
+    status = await opened.running.reads.subscriptions.by_name[name].status()
     return {int(one.worker.split(":")[1]): len(one.slices) for one in status.owners}
 
 

@@ -238,7 +238,7 @@ async def test_typing_can_be_hostile() -> None:
 
 async def plan(app: App, rows: Rows[Thing]) -> str:
     """How the database would find ``rows``."""
-    engine = app.running.database.engine
+    engine = app.running.reads.database.engine
     statement = rows.select().compile(engine, compile_kwargs={"literal_binds": True})
     explain = "explain query plan" if engine.dialect.name == "sqlite" else "explain"
 

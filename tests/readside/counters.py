@@ -115,7 +115,7 @@ async def rows(app: App) -> dict[str, Row]:
     """What is in the table: total, events and version by key."""
     table = app.read(app.wiring.models[0]).table
     columns = [column for column in table.columns if column.name != "whence_position"]
-    found = await app.running.database.read(lambda c: c.execute(select(*columns)).all())
+    found = await app.running.reads.database.read(lambda c: c.execute(select(*columns)).all())
     return {row[0]: tuple(row[1:]) for row in found}
 
 

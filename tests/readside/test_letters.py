@@ -238,6 +238,6 @@ async def test_those_of_a_projection(read_url: str, monkeypatch: pytest.MonkeyPa
         assert (await app.projections.dead.retry(Log, dry=True))[0].handled == 2
         assert (await app.projections.dead.retry(Log))[0].handled == 2
         statement = select(log.c.by).order_by(log.c.by)
-        found = await app.running.database.read(lambda c: c.scalars(statement).all())
+        found = await app.running.reads.database.read(lambda c: c.scalars(statement).all())
         assert found == [1, 2, 3, 13]
         assert await app.projections.dead.keys() == []

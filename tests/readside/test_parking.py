@@ -55,7 +55,7 @@ class Speaker(Aggregate):
 
 
 async def letters(app: App, name: str = "total") -> list[Letter]:
-    database = app.running.database
+    database = app.running.reads.database
     return await database.read(lambda c: database.dead.load(c, name))
 
 
@@ -288,6 +288,8 @@ async def test_in_a_projection_the_stream_waits(read_url: str) -> None:
         assert first.error is not None
         assert "IntegrityError" in first.error
         statement = select(log.c.counter, log.c.by).order_by(log.c.by)
-        found = await app.running.database.read(lambda c: [tuple(r) for r in c.execute(statement)])
+        found = await app.running.reads.database.read(
+            lambda c: [tuple(r) for r in c.execute(statement)]
+        )
         assert found == [("A", 1), ("B", 2), ("B", 5)]
         assert await parked(app) == []

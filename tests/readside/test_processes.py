@@ -80,7 +80,7 @@ async def test_the_work_of_a_projection_is_shared_as_well(read_url: str, store: 
             for n in range(20):
                 await append(app, *many(20, 7, n))
             await caught_up(app, "sums")
-        found = await app.running.database.read(lambda c: c.execute(sums.select()).all())
+        found = await app.running.reads.database.read(lambda c: c.execute(sums.select()).all())
         right: dict[str, int] = {}
         async for page in app.running.store.read(ALL):
             for one in page.events:
@@ -120,7 +120,7 @@ async def test_slices_that_lag_behind_catch_up_with_the_others(
     async with counters(postgres_url, store=store, projecting=False) as app:
         await append(app, *many(100, 20), shared("C1", "C2", "C3", by=5), *many(10, 20))
         log = [page async for page in app.running.store.read(ALL)]
-        app.running.database.ownership = Everything()
+        app.running.reads.database.ownership = Everything()
         follower = subscription(app).subscriber
         await follower.start()
         marks = await follower.marks()
@@ -161,7 +161,7 @@ async def test_a_rebuild_can_be_broken_off_from_elsewhere(read_url: str, store: 
             await other.projections.cancel(Total)
         assert (await status(app)).building is None
         assert await rows(app) == before
-        found = await app.running.database.read(lambda c: inspect(c).get_table_names())
+        found = await app.running.reads.database.read(lambda c: inspect(c).get_table_names())
         assert "total__next" not in found
 
 

@@ -121,7 +121,7 @@ def bank(url: str, *parts: Any, store: Any = "memory://") -> App:
 
 
 async def rows(app: App, table: Table, database: int = 0) -> list[tuple[Any, ...]]:
-    found = list(app.running.databases.values())[database]
+    found = list(app.running.reads.databases.values())[database]
     statement = select(table).order_by(*table.primary_key)
     return await found.read(lambda c: [tuple(row) for row in c.execute(statement)])
 
@@ -166,7 +166,7 @@ async def test_a_rebuild_empties_the_tables_and_fills_them_anew(read_url: str) -
         await app.send(Open("A1", "ann"))
         await app.send(Deposit("A1", "ann", 5))
         await caught_up(app)
-        database = app.running.database
+        database = app.running.reads.database
         await database.write(lambda c: c.execute(insert(owners).values(owner="x", accounts=7)))
         await subscription(app).rebuild()
         assert await rows(app, owners) == [("ann", 1)]
@@ -247,7 +247,7 @@ async def test_a_projection_may_write_to_a_database_of_its_own(
         row = await app.read(Owners).get("A1", after=receipt)
         assert row is not None
         assert row.owner == "ann"
-        assert next(iter(app.running.databases.values())).url == beside
+        assert next(iter(app.running.reads.databases.values())).url == beside
 
 
 async def test_on_another_store_it_leaves_its_own_database_alone(tmp_path: Path) -> None:
@@ -268,10 +268,10 @@ async def test_on_another_store_it_leaves_its_own_database_alone(tmp_path: Path)
     assert not (tmp_path / "own.db").exists()
     other = f"sqlite:///{tmp_path}/other.db"
     async with app.using(store="memory://", databases={own: other}) as tested:
-        assert [one.url for one in tested.running.databases.values()] == ["sqlite://", other]
+        assert [one.url for one in tested.running.reads.databases.values()] == ["sqlite://", other]
     assert not (tmp_path / "own.db").exists()
     async with app.using(projecting=False) as same:
-        assert [one.url for one in same.running.databases.values()] == ["sqlite://", own]
+        assert [one.url for one in same.running.reads.databases.values()] == ["sqlite://", own]
 
 
 async def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:

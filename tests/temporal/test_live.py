@@ -69,7 +69,7 @@ async def test_it_leaves_nothing_in_the_read_database(store_url: str) -> None:
     async with bank(store_url) as app:
         await app.send(OpenAccount("ACC1", "alice"))
         assert await app.read(Wealth).count() == 1
-        url = app.running.database.engine.url
+        url = app.running.reads.database.engine.url
 
     engine = create_engine(make_url(url))
     assert "wealth" not in inspect(engine).get_table_names()

@@ -199,7 +199,7 @@ async def test_a_cancelled_watcher_is_forgotten(store_url: str) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-        assert not app.running.folding.watching.busy
+        assert not app.running.reads.folding.watching.busy
 
 
 async def test_thousands_share_one_follower() -> None:
@@ -217,7 +217,7 @@ async def test_thousands_share_one_follower() -> None:
         assert sum(query.everything for query in store.reads) <= 2
         for one in watched:
             await one.aclose()
-        assert not app.running.folding.watching.busy
+        assert not app.running.reads.folding.watching.busy
 
 
 async def test_who_is_slow_misses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

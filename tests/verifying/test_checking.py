@@ -25,7 +25,7 @@ async def test_rows_that_are_right(accounts: App) -> None:
 
 async def test_a_row_that_is_missing(accounts: App, caplog: pytest.LogCaptureFixture) -> None:
     gone = text("delete from balance")
-    await accounts.running.database.write(lambda c: c.execute(gone))
+    await accounts.running.reads.database.write(lambda c: c.execute(gone))
     with caplog.at_level(logging.ERROR):
         counts = await once(accounts)
     assert counts["verify.balance.differing"] > 0

@@ -49,7 +49,7 @@ async def test_a_rebuild_while_everything_goes_on(accounts: App) -> None:
 async def test_a_rebuild_can_be_taken_back(accounts: App) -> None:
     await accounts.rebuild(Balance)
     await accounts.send(Deposit("A1", 5))
-    subscription = accounts.running.subscription(Balance)
+    subscription = accounts.running.reads.subscription(Balance)
     assert await subscription.subscriber.controls.roll_back()
     head = await accounts.running.store.head()
     assert await accounts.read(Balance).after(head, 30).count() == 18
@@ -58,7 +58,7 @@ async def test_a_rebuild_can_be_taken_back(accounts: App) -> None:
 
 async def led(app: App, build: Build) -> Walk:
     """Lead a build to the head, as one of several processes; it is not switched."""
-    walk = Walk(build, app.running.store, app.running.database.ownership)
+    walk = Walk(build, app.running.store, app.running.reads.database.ownership)
     while not walk.share.whole:
         await walk.begin()
         await walk.changed(0.01)
@@ -71,7 +71,7 @@ async def test_who_is_late_leaves_a_rebuild_that_others_have_finished(closed: Ap
     """It has to look for a row when the table is not there any more."""
     async with closed.using(projecting=False) as accounts:
         await fill(accounts)
-        subscriber = accounts.running.subscription(Balance).subscriber
+        subscriber = accounts.running.reads.subscription(Balance).subscriber
         late = await subscriber.rebuild(0)
         walk = await led(accounts, late)
         await walk.save()
@@ -100,9 +100,9 @@ async def test_one_of_two_who_are_at_the_same_rebuild_is_given_up(
 
     async with closed.using(projecting=False) as accounts:
         await fill(accounts)
-        subscriber = accounts.running.subscription(Balance).subscriber
+        subscriber = accounts.running.reads.subscription(Balance).subscriber
         build = await subscriber.rebuild(0)
-        builder = Builder(accounts.running.store, accounts.running.database.ownership)
+        builder = Builder(accounts.running.store, accounts.running.reads.database.ownership)
         with monkeypatch.context() as patched:
             patched.setattr(NextTable, "switch", not_yet)
             first, second = (asyncio.create_task(builder.finish(build)) for _ in range(2))
@@ -144,7 +144,7 @@ async def test_an_application_that_others_cannot_open_is_refused(
 
 async def test_some_rows_are_made_anew_in_place(accounts: App) -> None:
     table = accounts.read(Balance).table
-    write = accounts.running.database.write
+    write = accounts.running.reads.database.write
     await write(lambda c: c.execute(table.update().values(balance=7)))
     await write(lambda c: c.execute(table.delete().where(table.c.account_id == "A2")))
     await accounts.rebuild(Balance, keys=["A1", "A2", "nobody"])

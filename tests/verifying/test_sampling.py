@@ -40,7 +40,7 @@ async def accounts(log: Observed) -> AsyncIterator[App]:
 
 
 async def by_hand(app: App, statement: str) -> None:
-    await app.running.database.write(lambda c: cast(Any, c.execute(text(statement))))
+    await app.running.reads.database.write(lambda c: cast(Any, c.execute(text(statement))))
 
 
 async def test_it_reads_no_more_than_its_part(accounts: App, log: Observed) -> None:

@@ -15,7 +15,7 @@ from .accounts import Balance, Close, Deposit, Move, Open
 
 async def by_hand(app: App, statement: str, **values: Any) -> None:
     """What somebody does who should not."""
-    await app.running.database.write(lambda c: c.execute(text(statement), values))
+    await app.running.reads.database.write(lambda c: c.execute(text(statement), values))
 
 
 async def found(app: App) -> dict[str, Difference[Balance]]:
@@ -150,7 +150,7 @@ async def test_it_repairs_exactly_what_differs(accounts: App) -> None:
     await by_hand(accounts, "update balance set whence_position = 1 where account_id = 'A6'")
     verified = await repaired(accounts)
     assert [one.key for one in verified.differences] == ["A3"]
-    rows = await accounts.running.database.read(
+    rows = await accounts.running.reads.database.read(
         lambda c: (
             c.execute(text("select whence_position from balance where account_id = 'A6'"))
             .scalars()

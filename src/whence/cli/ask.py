@@ -24,7 +24,7 @@ async def ask(query: str, /, *fields: str, json_input: Text = None, session: Giv
     """
     async with session.open() as app:
         question = make(app.wiring.queries, "query", query, fields, json_input)
-        await catch_up(app, list(app.running.subscriptions.by_name), session.output)
+        await catch_up(app, list(app.running.reads.subscriptions.by_name), session.output)
         answer = to_builtins(await app.ask(question))
     if session.output.json:
         session.output.document(answer)

@@ -27,7 +27,7 @@ async def catch_up(
     """
     target = await app.running.store.head() if after is None else after
     patience = _patience(app)
-    wanted = [app.running.subscriptions.by_name[name] for name in names]
+    wanted = [app.running.reads.subscriptions.by_name[name] for name in names]
     for subscription in wanted:
         await subscription.start()
     for subscription in wanted:

@@ -148,14 +148,14 @@ class _Tally:
 
 
 async def _read_models(app: App) -> list[Finding]:
-    statuses = {one.name: one for one in await app.running.subscriptions.status()}
+    statuses = {one.name: one for one in await app.running.reads.subscriptions.status()}
     return [
         await _read_model(app, spec, statuses.pop(spec.name)) for spec in app.wiring.specs()
     ] + [_followed(status) for status in statuses.values()]
 
 
 async def _read_model(app: App, spec: ReadModelSpec[Any], status: Status) -> Finding:
-    database = app.running.database
+    database = app.running.reads.database
     kept = await database.read(lambda c: database.registry.load(c, spec.name))
     name = f"read model {spec.name}"
     if kept is None:

@@ -74,7 +74,7 @@ async def _tree(app: App, repository_id: str, moment: str, output: Output) -> No
 
 
 async def _summary(app: App, imported: Imported, store: str, output: Output) -> None:
-    await catch_up(app, list(app.running.subscriptions.by_name), output)
+    await catch_up(app, list(app.running.reads.subscriptions.by_name), output)
     found = await summary(app, imported.repository_id)
     if output.json:
         about: dict[str, Any] = {"store": store, "imported": to_builtins(imported)}

@@ -21,7 +21,7 @@ async def take_part(said: Mapping[str, str]) -> None:
     app = load(said["app"]).using(store=said["store"], read=said.get("read"), projecting=False)
     with until_stopped():
         async with app:
-            subscription = app.running.subscriptions.by_name[said["name"]]
+            subscription = app.running.reads.subscriptions.by_name[said["name"]]
             for _ in range(int(_PATIENCE / _LOOK)):
                 if await subscription.take_part():
                     return

@@ -16,7 +16,7 @@ async def projections(*, session: Given) -> None:
     It only looks: nothing is projected.
     """
     async with session.open() as app:
-        found = await app.running.subscriptions.status()
+        found = await app.running.reads.subscriptions.status()
     if session.output.json:
         session.output.document([as_document(one) for one in found])
     else:

@@ -71,7 +71,7 @@ def _check(name: str | None, all: bool, how: bool, part: bool) -> None:
 
 
 def _wanted(app: App, name: str | None) -> Sequence[Subscription]:
-    known = app.running.subscriptions.by_name
+    known = app.running.reads.subscriptions.by_name
     if name is not None and name not in known:
         raise UsageError(unknown("read model", name, sorted(known)))
     return list(known.values()) if name is None else [known[name]]

@@ -136,7 +136,7 @@ async def stored(bank: Bank, command: WithdrawMoney) -> Receipt:
 async def projected(bank: Bank, before: Balance | None, receipt: Receipt) -> None:
     """Steps 7 to 9."""
     after = await bank.app.read(Balance).get(bank.account, after=receipt)
-    statuses = await bank.app.running.subscriptions.status()
+    statuses = await bank.app.running.reads.subscriptions.status()
     bank.tell.step("7", "The events are published to every projection, each at its own pace")
     for one in statuses:
         bank.tell.show(f"{one.name}: {one.state} at position {one.position} of {one.head}")

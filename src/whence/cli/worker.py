@@ -27,7 +27,7 @@ async def worker(*, session: Given) -> None:
     log.setLevel(logging.INFO)
     with until_stopped():
         async with session.open(projecting=True, new=True) as app:
-            names = ", ".join(app.running.subscriptions.by_name)
+            names = ", ".join(app.running.reads.subscriptions.by_name)
             output.note(f"projecting {names or 'nothing'}; Ctrl-C stops it")
             await _watch(app, output)
     output.note("stopped")
@@ -36,7 +36,7 @@ async def worker(*, session: Given) -> None:
 async def _watch(app: App, output: Output) -> None:
     said: dict[str, str] = {}
     while True:
-        await _report(await app.running.subscriptions.status(), said, output)
+        await _report(await app.running.reads.subscriptions.status(), said, output)
         await asyncio.sleep(_LOOK)
 
 
