@@ -166,20 +166,21 @@ def test_a_newcomer_adds_a_command_an_event_and_a_read_model(examples: Path) -> 
     ]
 
 
-def test_a_newcomer_who_forgets_the_decision_is_told(examples: Path) -> None:
-    forgetful = RESERVATIONS.replace("    @decide\n", "")
-    (examples / "restaurant/reservations.py").write_text(forgetful)
+def told(examples: Path, reservations: str) -> str:
+    """The last line that comes of an evening with ``reservations``."""
+    (examples / "restaurant/reservations.py").write_text(reservations)
     (examples / "evening.py").write_text(EVENING)
-    last = run(examples, "evening.py").splitlines()[-1]
+    return run(examples, "evening.py").splitlines()[-1]
+
+
+def test_a_newcomer_who_forgets_the_decision_is_told(examples: Path) -> None:
+    last = told(examples, RESERVATIONS.replace("    @decide\n", ""))
     assert "nobody decides ReserveTable" in last
     assert "@decide def ...(self, command: ReserveTable)" in last
 
 
 def test_a_newcomer_who_forgets_the_read_model_is_told(examples: Path) -> None:
-    forgetful = RESERVATIONS.replace("KitchenQueue, BookingsOfDay, ", "KitchenQueue, ")
-    (examples / "restaurant/reservations.py").write_text(forgetful)
-    (examples / "evening.py").write_text(EVENING)
-    last = run(examples, "evening.py").splitlines()[-1]
+    last = told(examples, RESERVATIONS.replace("KitchenQueue, BookingsOfDay, ", "KitchenQueue, "))
     assert "BookingsOfDay" in last
     assert "pass it to App" in last
 
