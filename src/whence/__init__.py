@@ -2,7 +2,7 @@
 
 The modules, in the order in which the data flows through them:
 
-    messages → bus → repository → aggregate, decider, decisions → store → subscriptions
+    messages → bus, pipeline → repository → aggregate, decider, decisions → store → subscriptions
     → projections → readmodels → queries
 
 What a domain module needs is here; everything else is in the module that is named after it.
