@@ -205,7 +205,7 @@ def _register(kind: Kind, first: Any, version: int) -> Any:
     def decorate(cls: type[Any], name: str | None = None) -> type[Any]:
         if cls in _registered:
             raise WiringError(f"{where}: this is the {_registered[cls]} already: decorate it once")
-        made = cls if _is_made(cls, where) else _frozen(cls)
+        made = cls if _is_made(cls, where) else _made(cls, where)
         _registered[made] = MessageType(made, kind, name or cls.__name__, version, where)
         return made
 
@@ -214,6 +214,16 @@ def _register(kind: Kind, first: Any, version: int) -> Any:
     if first is not None and not (isinstance(first, str) and first and "@" not in first):
         raise WiringError(f"{where}: @{kind} takes a name without '@', not {first!r}")
     return partial(decorate, name=first)
+
+
+def _made(cls: type[Any], where: str) -> type[Any]:
+    """``cls`` as a dataclass. Raises `WiringError` for fields that it cannot have."""
+    try:
+        return _frozen(cls)
+    except (TypeError, ValueError) as error:
+        mutable = "mutable default" in str(error)
+        remedy = ", as in `field(default_factory=list)` of dataclasses" if mutable else ""
+        raise WiringError(f"{where}: {cls.__name__}: {error}{remedy}") from error
 
 
 def _is_made(cls: type, where: str) -> bool:

@@ -200,6 +200,11 @@ class ReadModelType(msgspec.StructMeta):
         local: bool = False,
         kw_only: bool = False,
     ) -> "ReadModelType":
+        if bases != (msgspec.Struct,) and "version" in body.get("__annotations__", ()):
+            raise WiringError(
+                f"{class_name} ({body['__module__']}): every read model has a `version` already."
+                " Leave yours out, or give it another name"
+            )
         cls = super().__new__(mcls, class_name, bases, body, kw_only=kw_only)
         if any("__notes__" in base.__dict__ for base in cls.__mro__):
             spec = _spec(cls, key, name or snake_case(class_name), kind)

@@ -106,6 +106,17 @@ def test_a_class_that_only_inherits_from_a_made_one_is_refused(of: str) -> None:
         event(type("Sub", (base,), {"__annotations__": {"more": int}}))
 
 
+def test_fields_that_no_dataclass_can_have_are_refused_with_the_place() -> None:
+    notes: list[str] = []
+    with pytest.raises(
+        WiringError, match=rf"{__file__}:\d+: Noted: .*field\(default_factory=list"
+    ):
+        event(type("Noted", (), {"__annotations__": {"notes": list[str]}, "notes": notes}))
+    fields = {"__annotations__": {"a": int, "b": int}, "a": 1}
+    with pytest.raises(WiringError, match=r"Late: non-default argument 'b' follows"):
+        event(type("Late", (), fields))
+
+
 def test_a_subclass_of_an_event_has_the_fields_of_both() -> None:
     @event
     class Reopened(Opened):

@@ -123,6 +123,13 @@ def test_a_read_model_that_folds_nothing_is_refused() -> None:
     assert "folds no event" in refused(Still)
 
 
+def test_a_read_model_with_a_version_of_its_own_is_refused() -> None:
+    columns = {"door_id": str, "version": int}
+    body = {"__module__": __name__, "__annotations__": columns, "version": 1}
+    with pytest.raises(WiringError, match=r"Versioned \(.*\): every read model has a `version`"):
+        type(ReadModel)("Versioned", (ReadModel,), body)
+
+
 def test_two_read_models_under_one_name_are_refused() -> None:
     class Gates(ReadModel, name="doors"):
         door_id: str
