@@ -164,6 +164,32 @@ class Sums(Projection, slices=4, attempts=0):
             connection.execute(sums.insert().values(counter=event.counter_id, sum=event.by))
 
 
+log = Table(
+    "log",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("counter", String(50), nullable=False),
+    Column("by", Integer, unique=True),
+)
+
+
+class Log(Projection, attempts=0, slices=3):
+    """A row for each event, until the counter is closed; 13 fails as long as it is broken."""
+
+    tables = [log]
+    broken = True
+
+    @project
+    def _(self, event: Counted, connection: Connection) -> None:
+        connection.execute(log.insert().values(counter=event.counter_id, by=event.by))
+        if event.by == 13 and self.broken:
+            raise ValueError("bad luck")
+
+    @project
+    def _(self, event: Closed, connection: Connection) -> None:
+        connection.execute(log.delete().where(log.c.counter == event.counter_id))
+
+
 MODELS: dict[str, type[ReadModel] | type[Projection]] = {
     "total": Total,
     "failing": failing(13),

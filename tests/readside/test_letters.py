@@ -4,15 +4,15 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import select
 
-from whence import App, Projection, project
+from whence import App
 from whence.errors import NotFound, WhenceError
 from whence.letters import Retried
 
 from .counters import (
-    Counted,
     Counter,
+    Log,
     Total,
     append,
     caught_up,
@@ -21,6 +21,7 @@ from .counters import (
     counters,
     failing,
     fresh,
+    log,
     rows,
     shared,
     status,
@@ -203,27 +204,6 @@ async def test_while_events_come_in(read_url: str, store: str) -> None:
         await caught_up(app)
         assert await rows(app) == await fresh(app)
         assert await app.projections.dead.keys() == []
-
-
-METADATA = MetaData()
-log = Table(
-    "log",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("counter", String(50), nullable=False),
-    Column("by", Integer, unique=True),
-)
-
-
-class Log(Projection, attempts=0, slices=3):
-    metadata = METADATA
-    broken = True
-
-    @project
-    def _(self, event: Counted, connection: Connection) -> None:
-        connection.execute(insert(log).values(counter=event.counter_id, by=event.by))
-        if event.by == 13 and self.broken:
-            raise ValueError("bad luck")
 
 
 async def test_those_of_a_projection(read_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import cast
 
 import pytest
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import select
 
-from whence import Aggregate, Projection, ReadModel, command, decide, event, evolve, project
+from whence import Aggregate, ReadModel, command, decide, event, evolve
 from whence.app import App
 from whence.backends.memory import MemoryStore
 from whence.backends.sql.dead import Letter
@@ -14,9 +14,8 @@ from whence.envelope import NewEvent
 from whence.errors import Behind, UnknownType
 
 from .counters import (
-    Closed,
-    Counted,
     Counter,
+    Log,
     Total,
     append,
     caught_up,
@@ -24,6 +23,7 @@ from .counters import (
     counters,
     failing,
     fresh,
+    log,
     rows,
     shared,
     status,
@@ -250,30 +250,6 @@ async def test_what_is_not_parked_equals_a_fresh_fold(read_url: str) -> None:
         await caught_up(app)
         waiting = {position for _, position in await parked(app)}
         assert await rows(app) == await fresh(app, without=waiting)
-
-
-METADATA = MetaData()
-log = Table(
-    "log",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("counter", String(50), nullable=False),
-    Column("by", Integer, unique=True),
-)
-
-
-class Log(Projection, attempts=0, slices=3):
-    metadata = METADATA
-
-    @project
-    def _(self, event: Counted, connection: Connection) -> None:
-        connection.execute(insert(log).values(counter=event.counter_id, by=event.by))
-        if event.by == 13:
-            raise ValueError("bad luck")
-
-    @project
-    def _(self, event: Closed, connection: Connection) -> None:
-        connection.execute(log.delete().where(log.c.counter == event.counter_id))
 
 
 async def test_in_a_projection_the_stream_waits(read_url: str) -> None:
