@@ -9,6 +9,7 @@ import pytest
 from whence import Aggregate, App, Decider, ReadModel, command, decide, event, evolve
 from whence.errors import WiringError
 from whence.messages import describe
+from whence.readmodels import ReadModelType
 from whence.wiring import Wiring
 
 HERE = rf"{__file__}:\d+"
@@ -127,7 +128,7 @@ def test_a_read_model_with_a_version_of_its_own_is_refused() -> None:
     columns = {"door_id": str, "version": int}
     body = {"__module__": __name__, "__annotations__": columns, "version": 1}
     with pytest.raises(WiringError, match=r"Versioned \(.*\): every read model has a `version`"):
-        type(ReadModel)("Versioned", (ReadModel,), body)
+        ReadModelType("Versioned", (ReadModel,), body)
 
 
 def test_two_read_models_under_one_name_are_refused() -> None:
