@@ -30,7 +30,7 @@ LATELY = (1_000, 64)
 """So many accounts have been used when the first round begins."""
 
 Load = tuple[int, int]
-"""How many in a round, and how many at once."""
+"""How many in a round, and how many at once: so many are enough to see that it works."""
 
 
 @contextmanager
