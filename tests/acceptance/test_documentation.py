@@ -1,5 +1,6 @@
 """The documentation names everything that there is: errors, settings, steps, pages."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,14 @@ def test_every_setting_is_described(name: str) -> None:
 @pytest.mark.parametrize("page", list(DOCS.glob("howto/*.md")), ids=lambda page: page.name)
 def test_every_page_is_listed(page: Path) -> None:
     assert page.name == "index.md" or f"]({page.name})" in (DOCS / "howto/index.md").read_text()
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("tutorial/*.md")), ids=lambda page: page.name)
+def test_what_is_to_be_pasted_can_be_pasted(page: Path) -> None:
+    """An empty line ends a block in the console, before Python 3.13 also in what is pasted."""
+    pasted = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+        if not re.match(r"# \S+\.py\n", block)  # that is to be saved as a file
+    ]
+    assert [block for block in pasted if re.search(r"\n\n+ ", block)] == []
