@@ -11,10 +11,7 @@ import pytest
 
 from whence import Invalid, command
 
-from .classes import (
-    Transfer,
-    form,
-)
+from .classes import Transfer, form
 
 GOOD: dict[str, Any] = {
     "account_id": "ACC1",

@@ -15,10 +15,7 @@ import pytest
 from whence import Invalid, command, event
 from whence.errors import Unstorable
 
-from .classes import (
-    Line,
-    form,
-)
+from .classes import Line, form
 
 
 @command

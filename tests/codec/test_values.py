@@ -17,17 +17,7 @@ from whence import event
 from whence.errors import Unstorable
 from whence.messages import describe
 
-from .classes import (
-    Address,
-    Colour,
-    Level,
-    Pair,
-    Point,
-    Tree,
-    UserId,
-    form,
-    holding,
-)
+from .classes import Address, Colour, Level, Pair, Point, Tree, UserId, form, holding
 
 KEPT: list[tuple[Any, Any]] = [
     (str, "text with \0, \N{GRINNING FACE} and \u2028"),

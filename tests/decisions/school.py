@@ -5,17 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
 
-from whence import (
-    Aggregate,
-    App,
-    DecisionModel,
-    Rejected,
-    Tag,
-    command,
-    decide,
-    event,
-    evolve,
-)
+from whence import Aggregate, App, DecisionModel, Rejected, Tag, command, decide, event, evolve
 from whence.backends.memory import MemoryStore
 from whence.store import ALL, Commit, EventQuery, Outcome, Page
 

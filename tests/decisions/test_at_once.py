@@ -7,11 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from whence import (
-    App,
-    Receipt,
-    Rejected,
-)
+from whence import App, Receipt, Rejected
 from whence.testing.conformance.words import commit
 from whence.testing.conformance.words import event as new_event
 

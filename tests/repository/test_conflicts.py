@@ -10,14 +10,7 @@ from whence.testing.conformance.words import commit
 from whence.testing.conformance.words import event as new_event
 
 from ..stores import Racing
-from .shop import (
-    Add,
-    OpenApp,
-    Remove,
-    Rename,
-    shop,
-    stock,
-)
+from .shop import Add, OpenApp, Remove, Rename, shop, stock
 
 
 async def test_a_conflict_is_decided_again_on_the_latest() -> None:

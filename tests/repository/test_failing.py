@@ -11,14 +11,7 @@ from whence.errors import StoreError, Undecodable, UnknownType
 from whence.testing.conformance.words import commit
 from whence.testing.conformance.words import event as new_event
 
-from .shop import (
-    Add,
-    Fail,
-    Remove,
-    Troubled,
-    shop,
-    stock,
-)
+from .shop import Add, Fail, Remove, Troubled, shop, stock
 
 
 @pytest.mark.parametrize(

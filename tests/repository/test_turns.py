@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 from whence import App
 from whence.repository import Turns
 
-from .shop import (
-    Add,
-    Rename,
-    stock,
-)
+from .shop import Add, Rename, stock
 
 
 async def test_commands_of_one_stream_are_decided_in_the_order_of_arrival(app: App) -> None:

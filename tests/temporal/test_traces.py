@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whence import (
-    ReadModel,
-    evolve,
-)
+from whence import ReadModel, evolve
 from whence.backends.memory import MemoryStore
 from whence.codec import Codec
 from whence.envelope import NewEvent

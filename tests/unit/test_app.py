@@ -18,16 +18,7 @@ import pydantic
 import pytest
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from whence import (
-    Aggregate,
-    App,
-    Invalid,
-    ReadModel,
-    command,
-    decide,
-    event,
-    evolve,
-)
+from whence import Aggregate, App, Invalid, ReadModel, command, decide, event, evolve
 from whence.app import load
 from whence.backends.memory import MemoryStore
 from whence.errors import ForeignStore, StoreError, WhenceError, WiringError

@@ -6,13 +6,7 @@ from typing import Any
 
 import pytest
 
-from whence import (
-    Conflict,
-    Forbidden,
-    Invalid,
-    Receipt,
-    Rejected,
-)
+from whence import Conflict, Forbidden, Invalid, Receipt, Rejected
 from whence.errors import Stale, StoreError, WiringError
 from whence.forms import Form
 from whence.messages import describe
