@@ -54,6 +54,8 @@ class App(Verbs):
         projecting: bool = True,
         verify_every: float | None = None,
     ) -> None:
+        if not (isinstance(name, str) and name.strip()):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise WiringError(f"an application has a name, as in App('bank', ...), not {name!r}")
         self.name = name
         self.wiring = Wiring()
         for part in parts:

@@ -28,6 +28,12 @@ from .bells import Bell, Bells, Ring, Rung, bells
 # Opening and closing.
 
 
+@pytest.mark.parametrize("name", [Bells, "", " "])
+def test_an_application_without_a_name_is_refused(name: Any) -> None:
+    with pytest.raises(WiringError, match=r"has a name, as in App\('bank', \.\.\.\), not"):
+        App(name, Bell)
+
+
 async def test_an_application_may_be_opened_again_after_it_was_closed(tmp_path: Path) -> None:
     app = bells(f"sqlite:///{tmp_path / 'b.db'}")
     for n in range(3):
