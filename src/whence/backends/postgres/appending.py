@@ -10,12 +10,16 @@ from itertools import accumulate
 import msgspec
 
 from whence.backends.postgres import binary
+from whence.envelope import NewEvent
 from whence.store import Appended, Commit, EventQuery
 
 MOST_NAMES = 1_000
 """Locks that one call may take. A server has about 6,400 by default, for everybody."""
 
-_ONE = "select whence.append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+_KINDS = ("all", "type", "tag", "stream")
+"""Of what is locked, in order."""
+
+ONE = "select whence.append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 _PLAIN = """
 select commit, last from whence.append_plain(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
@@ -57,6 +61,18 @@ class Manner:
             binary.booleans([key in alone for key in keys]),
         )
 
+    def locks_of_one(self, event: NewEvent) -> tuple[bytes | None, ...]:
+        """The same for one event: "all", its type, its tags, its stream; None for nothing."""
+        if self.few or len(event.tags) > MOST_NAMES:
+            return None, None, None, binary.bigint(_key(self.schema, "all"))
+        tags = [_key(self.schema, f"tag {tag}") for tag in event.tags]
+        return (
+            binary.bigint(_key(self.schema, "all")),
+            binary.bigint(_key(self.schema, f"type {event.type}")),
+            binary.bigints(sorted(tags)) if tags else None,
+            binary.bigint(_key(self.schema, f"stream {event.stream}")),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -84,23 +100,27 @@ def is_plain(commits: Sequence[Commit]) -> bool:
 
 
 def is_one(commits: Sequence[Commit]) -> bool:
-    """Whether a group that `is_plain` is a single event."""
-    return len(commits) == 1 and len(commits[0].events) == 1
+    """Whether a group is a single event, in a stream that must be at a version."""
+    if len(commits) > 1 or len(commits[0].events) > 1 or commits[0].unless is not None:
+        return False
+    return tuple(commits[0].expected) == (commits[0].events[0].stream,)
 
 
 def one_call(commit: Commit, manner: Manner) -> Call:
     """The call for a commit that `is_one`."""
     (event,) = commit.events
+    tags = event.tags
     return Call(
-        _ONE,
+        ONE,
         (
-            *manner.locks([commit]),
+            binary.text(manner.patience),
+            *manner.locks_of_one(event),
             binary.text(commit.id),
             binary.text(event.stream),
             binary.bigint(commit.expected[event.stream]),
             binary.text(event.type),
             event.data,
-            binary.text(_array(event.tags)) if event.tags else None,
+            binary.text(_array(tags)) if tags else None,
             event.metadata,
             binary.bigint(event.micros),
         ),
@@ -207,9 +227,13 @@ def names_of(commits: Sequence[Commit]) -> Names:
 
 @lru_cache(maxsize=10_000)
 def _key(schema: str, name: str) -> int:
-    """The number of an advisory lock: kind 0x43 in the highest byte, a hash below."""
+    """The number of an advisory lock: 0x43 in the highest byte, its kind, and a hash below.
+
+    Locks are taken in the order of their numbers: those of one kind before those of the next.
+    """
+    kind = _KINDS.index(name.partition(" ")[0])
     hashed = blake2b(f"{schema} {name}".encode(), digest_size=7).digest()
-    return 0x43 << 56 | int.from_bytes(hashed)
+    return 0x43 << 56 | kind << 54 | int.from_bytes(hashed) >> 2
 
 
 def _looked_at(query: EventQuery | None) -> list[str]:

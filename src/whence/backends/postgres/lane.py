@@ -6,19 +6,20 @@ never will be. Only then are commits sent again, and the server knows them by th
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from psycopg import Error
 
 from whence.backends.postgres import appending
 from whence.backends.postgres.address import Address
 from whence.backends.postgres.appending import Call, Manner
-from whence.backends.postgres.connecting import Connection, Row, connect, lost
+from whence.backends.postgres.connecting import Connection, Row, connect
 from whence.backends.postgres.failures import BLOCKED, retried, translated, unsure
 from whence.backends.postgres.inlining import Inline, stored
 from whence.backends.postgres.tickets import Job
-from whence.backends.postgres.wire import Fields, Wire
+from whence.backends.postgres.wire import Answer, Fields, Wire
 from whence.errors import StoreBusy, StoreError, Unknown
 from whence.store import Appended
 
@@ -29,7 +30,12 @@ _RESOLVING = 30.0
 """Seconds to wait for the server to say what became of a commit."""
 _TOO_MANY_LOCKS = "53200"
 
-_WHO = b"select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()"
+# Who one is. And it waits for locks as long as it is usually told to: what is set already takes
+# no time in each append.
+_WHO = b"""
+select pid, backend_start
+from pg_stat_activity, set_config('lock_timeout', '1s', false) where pid = pg_backend_pid()
+"""
 _END = b"""
 select pg_terminate_backend(pid) from pg_stat_activity where pid = %b and backend_start = %b
 """
@@ -47,14 +53,41 @@ class Lane:
 
     def __init__(self, address: Address, inline: Inline | None = None) -> None:
         self._address, self._inline = address, inline
+        self._one = address.sql(appending.ONE)
         self._wire: Wire | None = None
         self._identity: Row | None = None
+        self._left: Error | None = None
+        """What a call that was sent at once has met, for `store` to deal with."""
 
     async def close(self) -> None:
         """Let go of the connection."""
         if self._wire is not None:
             await self._wire.close()
             self._wire = None
+
+    def at_once(self, job: Job, patience: float, done: Callable[[], None]) -> bool:
+        """Send a single event in this turn of the event loop, if that is all there is to it.
+
+        Nobody may use this lane until ``done`` is called; if ``job`` is not judged by then, it is
+        for `store` to do, before anything else.
+        """
+        wire = self._wire
+        if wire is None or not wire.ready(self._one) or not appending.is_one((job.commit,)):
+            return False
+        call = appending.one_call(job.commit, self._manner(patience))
+        try:
+            wire.begin(self._one, call.parameters, partial(self._judged, job, done))
+        except Error as error:
+            self._left = error
+            return False
+        return True
+
+    def _judged(self, job: Job, done: Callable[[], None], answer: Answer) -> None:
+        if isinstance(answer, Error):
+            self._left = answer
+        elif last := answer[0][0]:
+            job.outcome = appending.plain_outcome(job.commit, int(last))
+        done()
 
     async def store(self, jobs: Sequence[Job], patience: float) -> None:
         """Judge all ``jobs``, waiting for no lock longer than ``patience``.
@@ -67,7 +100,8 @@ class Lane:
         for attempt in range(_ATTEMPTS):
             left = [job for job in jobs if not job.judged]
             try:
-                manner = Manner(self._address.schema, f"{patience * 1000:.0f}ms", few)
+                self._raise_left()
+                manner = self._manner(patience, few=few)
                 await self._judge(left, manner, plain=plain and attempt < 2)
                 return
             except Error as error:
@@ -82,6 +116,17 @@ class Lane:
                     few = few or error.sqlstate == _TOO_MANY_LOCKS
                     await self._again(error, attempt)
         raise StoreBusy(f"{self._address.shown}: others were faster {_ATTEMPTS} times in a row")
+
+    def _manner(self, patience: float, *, few: bool = False) -> Manner:
+        milliseconds = round(patience * 1000)
+        whole = milliseconds % 1000 == 0
+        shown = f"{milliseconds // 1000}s" if whole else f"{milliseconds}ms"
+        return Manner(self._address.schema, shown, few)
+
+    def _raise_left(self) -> None:
+        error, self._left = self._left, None
+        if error is not None:
+            raise error
 
     async def _judge(self, jobs: Sequence[Job], manner: Manner, *, plain: bool) -> None:
         if not jobs:
@@ -150,7 +195,7 @@ class Lane:
         await asyncio.sleep(0.001 * attempt)
 
     async def _connected(self) -> Wire:
-        if self._wire is None or lost(self._wire.connection):
+        if self._wire is None or not self._wire.alive:
             await self.close()
             connection = await connect(self._address, "whence writer")
             # A pooler may choose another connection at any time.

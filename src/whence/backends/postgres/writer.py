@@ -1,5 +1,7 @@
 """What waits to be stored goes to the server in one call, on the one connection that writes.
 
+An event that comes alone, as the one before did, is sent at once: nothing waits for the iteration
+of the event loop to end, nor for a task to have its turn.
 A call that somebody keeps waiting for a lock is set aside for a second connection, so that the
 others go on.
 """
@@ -7,6 +9,7 @@ others go on.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 from psycopg import DataError, Error
 
@@ -42,6 +45,8 @@ class Writer:
         self._waiting: deque[Ticket] = deque()
         self._aside: asyncio.Queue[Ticket] = asyncio.Queue()
         self._work = asyncio.Event()
+        self._busy, self._alone = False, True
+        """Whether a group is being stored; whether the last one was a single call."""
         self._open: set[Ticket] = set()
         self._answering: set[asyncio.Task[None]] = set()
         work = (self._together(), self._one_by_one())
@@ -50,9 +55,10 @@ class Writer:
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         """See `EventStore.append`."""
         ticket = Ticket(commits)
-        self._waiting.append(ticket)
         self._open.add(ticket)
-        self._work.set()
+        if not self._sent(ticket):
+            self._waiting.append(ticket)
+            self._go_on()
         try:
             return await ticket.future
         finally:
@@ -70,14 +76,37 @@ class Writer:
         for lane in self._lanes:
             await lane.close()
 
+    def _sent(self, ticket: Ticket) -> bool:
+        """Send a single event at once if it comes alone."""
+        if self._busy or self._waiting or not self._alone or len(ticket.jobs) > 1:
+            return False
+        done = partial(self._judged, ticket)
+        self._busy = self._lanes[0].at_once(ticket.jobs[0], _TOGETHER, done)
+        return self._busy
+
+    def _judged(self, ticket: Ticket) -> None:
+        self._busy = False
+        if ticket.jobs[0].outcome is None:
+            self._waiting.appendleft(ticket)  # the lane has more to do about it
+        else:
+            self._stored([ticket])
+            ticket.answer()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._waiting and not self._busy:
+            self._work.set()
+
     async def _together(self) -> None:
         while True:
             await self._work.wait()  # an iteration of the event loop: what it brings goes together
+            self._work.clear()
             group = self._group()
-            if not self._waiting:
-                self._work.clear()
             if group:
+                self._busy, self._alone = True, len(group) == 1
                 await self._store(group, self._lanes[0], _TOGETHER)
+                self._busy = False
+            self._go_on()
 
     async def _one_by_one(self) -> None:
         """Those that wait for others, each as long as it may."""
