@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
 
 import psycopg
 import pytest
@@ -116,30 +118,38 @@ async def test_a_dump_is_restored_into_the_newest(url: str, newest: PrivatePostg
         assert await log(restored) == ["a", "b", "happened"]
 
 
-async def old(client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
-    """What PostgreSQL 13 says to who connects."""
-    size = int.from_bytes(await client.readexactly(4), "big")
-    if b"idle_session_timeout" in await client.readexactly(size - 4):
-        said = b'Munrecognized configuration parameter "idle_session_timeout"\0'
-        answers.write(message(b"E", b"SFATAL\0VFATAL\0C42704\0" + said + b"\0"))
-    else:
-        answers.write(message(b"R", bytes(4)) + message(b"S", b"server_version\x0013.4\0"))
-        answers.write(message(b"Z", b"I"))
-        await client.read()
-    answers.close()
+class Old(StreamRequestHandler):
+    """Says what PostgreSQL 13 says to those who connect."""
+
+    def handle(self) -> None:
+        size = int.from_bytes(self.rfile.read(4), "big")
+        if b"idle_session_timeout" in self.rfile.read(size - 4):
+            said = b'Munrecognized configuration parameter "idle_session_timeout"\0'
+            self.say(b"E", b"SFATAL\0VFATAL\0C42704\0" + said + b"\0")
+        else:
+            self.say(b"R", bytes(4))
+            self.say(b"S", b"server_version\x0013.4\0")
+            self.say(b"Z", b"I")
+            self.rfile.read()
+
+    def say(self, kind: bytes, body: bytes) -> None:
+        self.wfile.write(kind + (len(body) + 4).to_bytes(4, "big") + body)
 
 
-def message(kind: bytes, body: bytes) -> bytes:
-    return kind + (len(body) + 4).to_bytes(4, "big") + body
+@pytest.fixture
+def old_server() -> Iterator[str]:
+    with ThreadingTCPServer(("127.0.0.1", 0), Old) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"postgresql://ann@127.0.0.1:{server.server_address[1]}/bank?sslmode=disable"
+        server.shutdown()
+        thread.join()
 
 
 @pytest.mark.parametrize("pooled", ["", "&pooled=yes"])
-async def test_a_server_that_is_too_old_is_refused(pooled: str) -> None:
-    async with await asyncio.start_server(old, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        url = f"postgresql://ann@127.0.0.1:{port}/bank?sslmode=disable{pooled}"
-        with pytest.raises(StoreError, match="whence needs PostgreSQL 14 or newer"):
-            await PostgresStore(url).open()
+async def test_a_server_that_is_too_old_is_refused(old_server: str, pooled: str) -> None:
+    with pytest.raises(StoreError, match="whence needs PostgreSQL 14 or newer"):
+        await PostgresStore(old_server + pooled).open()
 
 
 async def run(server: PrivatePostgres, program: str, *words: str, feed: bytes = b"") -> bytes:
