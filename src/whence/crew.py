@@ -42,7 +42,10 @@ async def helping(name: str, number: int, settings: Mapping[str, Setting]) -> As
 
 async def _started(said: Mapping[str, str]) -> Process:
     # Not among the arguments: there may be a password in it, which everybody could see there.
-    process = await asyncio.create_subprocess_exec(*_COMMAND, stdin=PIPE, stdout=DEVNULL)
+    # A session of its own: Ctrl-C is for us, and we end it.
+    process = await asyncio.create_subprocess_exec(
+        *_COMMAND, stdin=PIPE, stdout=DEVNULL, start_new_session=True
+    )
     assert process.stdin is not None
     process.stdin.write(json.dumps(said).encode())
     process.stdin.close()
@@ -50,9 +53,10 @@ async def _started(said: Mapping[str, str]) -> Process:
 
 
 async def _ended(process: Process) -> None:
-    if process.returncode is None:
+    over = process.returncode is None
+    if over:
         process.terminate()
-    if code := await process.wait():
+    if (code := await process.wait()) and not over:
         log.warning(
             "process %d could not take part in the rebuild: exit code %d", process.pid, code
         )
