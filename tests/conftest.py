@@ -5,7 +5,7 @@ Properties are tried little while developing, much in continuous integration:
 
 The PostgreSQL is a private one, started when the first test asks for it: the newest that is
 installed, unless WHENCE_TEST_POSTGRES_VERSION says ``oldest`` or names one.
-``WHENCE_TEST_POSTGRES=postgresql://...`` names another server, where databases can be made.
+``WHENCE_TEST_POSTGRES=postgresql://...`` names another server, and a superuser there.
 """
 
 import os
@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -36,14 +35,33 @@ packaged.offer()
 
 def pytest_report_header() -> list[str]:
     """Which PostgreSQL is tested with, and which could be: a missing version is not hidden."""
-    found = [f"{each.version} ({each.bin})" for each in reversed(installations())]
+    found = [f"{each.version} ({each.bin})" for each in reversed(installations())] or ["none"]
     try:
         used = f"version {chosen().version}"
-    except RuntimeError as error:
+    except LookupError as error:
         raise pytest.UsageError(str(error)) from error
+    except RuntimeError:
+        used = "none"  # whoever needs one says how to get it
     if given := os.environ.get("WHENCE_TEST_POSTGRES"):
-        used = f"the server on {urlsplit(given).hostname}; {used} where a test starts one"
+        used = f"{_fit(given)} of WHENCE_TEST_POSTGRES, {used} where a test starts one"
     return [f"postgresql: {used}; found: {', '.join(found)}"]
+
+
+def _fit(url: str) -> str:
+    """The version of a server, if the tests can be run on it."""
+    ask = "select current_setting('server_version'), rolsuper from pg_roles where rolname = user"
+    try:
+        with psycopg.connect(url) as connection:
+            ((version, can_do_all),) = connection.execute(ask).fetchall()
+            ((prepared,),) = connection.execute("show max_prepared_transactions").fetchall()
+    except psycopg.Error as error:
+        raise pytest.UsageError(f"WHENCE_TEST_POSTGRES: {error}") from error
+    if not can_do_all or int(prepared) < 10:
+        raise pytest.UsageError(
+            "WHENCE_TEST_POSTGRES: the role must be a superuser,"
+            f" and max_prepared_transactions at least 10 (it is {prepared})"
+        )
+    return f"version {version}"
 
 
 @pytest.fixture(scope="session")

@@ -3,18 +3,20 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
-from whence.testing.postgres import PostgresServer, PrivatePostgres, installations
+from whence.testing.postgres import Installation, PostgresServer, PrivatePostgres, installations
 from whence.testing.servers import PATIENCE, ServerFolder, free_port
 
-VERSIONS = {f"postgresql-{each.version}": each for each in reversed(installations())}
-"""Each that is installed, the oldest first."""
+VERSIONS: Mapping[str, Installation | None] = {
+    f"postgresql-{each.version}": each for each in reversed(installations())
+} or {"none": None}
+"""Each that is installed, the oldest first; or one that says how to install one."""
 _GIVEN = "WHENCE_TEST_POSTGRES"
 SERVERS = [*VERSIONS, *[_GIVEN for url in [os.environ.get(_GIVEN)] if url]]
 """And the one that is named, if one is."""

@@ -111,7 +111,7 @@ def test_the_version_that_is_wanted_is_taken(monkeypatch: pytest.MonkeyPatch, wa
 
 def test_a_version_that_is_not_there_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(kit.VERSION, "7")
-    with pytest.raises(RuntimeError, match=r"VERSION says '7', which is none of newest, .*1\d"):
+    with pytest.raises(LookupError, match=r"VERSION says '7', which is none of newest, .*1\d"):
         PrivatePostgres()
 
 

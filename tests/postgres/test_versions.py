@@ -27,17 +27,17 @@ from whence.testing.conformance import (
     StoreConformance,
 )
 from whence.testing.conformance.words import append, collect, event, happened, outcome, stored
-from whence.testing.postgres import PrivatePostgres, chosen, installations
+from whence.testing.postgres import PrivatePostgres, chosen
 
 from .conftest import VERSIONS
 from .slow import log
 
-OTHERS = [name for name in VERSIONS if VERSIONS[name].version != chosen().version]
+OTHERS = [name for name, each in VERSIONS.items() if each and each.version != chosen().version]
 
 
 @pytest.fixture(scope="module")
 def newest() -> Iterator[PrivatePostgres]:
-    with PrivatePostgres(installations()[0]) as server:
+    with PrivatePostgres([*VERSIONS.values()][-1]) as server:
         yield server
 
 

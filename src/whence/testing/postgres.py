@@ -78,7 +78,7 @@ def chosen() -> Installation:
     named = {"newest": found[0], "oldest": found[-1]}
     named |= {str(each.version): each for each in reversed(found)}
     if wanted not in named:
-        raise RuntimeError(f"{VERSION} says {wanted!r}, which is none of {', '.join(named)}")
+        raise LookupError(f"{VERSION} says {wanted!r}, which is none of {', '.join(named)}")
     return named[wanted]
 
 
