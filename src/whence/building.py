@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from time import monotonic
 
 from whence.leases import Ownership
@@ -64,29 +64,30 @@ class Builder:
             self._busy -= 1
 
     async def _finish(self, build: Build) -> None:
-        walk = Walk(build, self._store, self._ownership)
+        walk, target = Walk(build, self._store, self._ownership), await self._store.head()
         try:
             with suppress(Finished):
-                while not await self._round(build, walk):
+                while not await self._round(build, walk, target):
                     pass
         finally:
             await walk.end()
 
-    async def _round(self, build: Build, walk: Walk) -> bool:
-        """Go to the head once. Whether that was all."""
+    async def _round(self, build: Build, walk: Walk, target: int) -> bool:
+        """Go to the head once. Whether that was all: it must be as far as ``target`` at least."""
         with suppress(Overtaken):
             await walk.begin()
-            async for _ in walk.pages():
-                await self._tell(walk.position)
+            async with aclosing(walk.pages()) as pages:
+                async for _ in pages:
+                    await self._tell(walk.position)
             await walk.save()
-            if await build.switch():
+            # What it replaces may be empty, and is no measure then.
+            if await _position(build) >= target and await build.switch():
                 return True
         if walk.share.marks:
             await asyncio.sleep(_LOOK)
         else:
             await walk.changed(_LOOK)
-            marks = await build.marks()
-            await self._tell(min(mark.position for mark in marks.values()))
+            await self._tell(await _position(build))
         return False
 
     async def _tell(self, position: int) -> None:
@@ -103,3 +104,9 @@ class Builder:
             if (now := await build.marks()) != seen:
                 seen, since = now, monotonic()
         return True
+
+
+async def _position(build: Build) -> int:
+    """Where the hindmost of its slices is, whosever they are."""
+    marks = await build.marks()
+    return min(mark.position for mark in marks.values())

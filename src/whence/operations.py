@@ -68,7 +68,10 @@ class Operations:
 
         The handlers of a `Projection` are called again, and have to bear that. The rows of a read
         model that were touched since are folded afresh: those that were not right are then.
+        Raises ValueError for what is no position.
         """
+        if position < 0:
+            raise ValueError("positions count from 1; 0 is before the first event")
         subscription = self._of(which)
         await subscription.subscriber.controls.rewind(self._store, position)
         subscription.wake()

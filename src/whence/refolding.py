@@ -51,8 +51,8 @@ class Fresh(Generic[R]):
         """Fold what should be in the rows of ``survey``, and is not in those of ``before``."""
         low = 0 if before is None else min(m.position for m in before.marks.values())
         everything = before is None and survey.even and self._takes is None
-        position, whole = survey.position, self._whole
-        async for steps, scanned in pages(store, self._fold, low, position, whole=whole):
+        position, whole, left_out = survey.position, self._whole, survey.left_out
+        async for steps, scanned in pages(store, self._fold, low, position, left_out, whole=whole):
             wanted = steps if everything else list(self._wanted(steps, survey, before))
             self._apply(wanted)
             if progress is not None:
@@ -68,7 +68,8 @@ class Fresh(Generic[R]):
         """Fold the rows of ``keys`` from their own events."""
         position, done = survey.position, 0
         for some, query in queries_of(self._fold.spec, keys):
-            async for steps, _ in pages(store, self._fold, 0, position, query=query):
+            found = pages(store, self._fold, 0, position, survey.left_out, query=query)
+            async for steps, _ in found:
                 self._apply(list(self._wanted(steps, survey, None)))
             done += len(some)
             if progress is not None:

@@ -5,7 +5,7 @@ from hashlib import blake2b
 from random import Random
 from typing import Any
 
-from whence.folds import Fold, Stuck
+from whence.folds import NOTHING, Fold, Skipped, Stuck
 from whence.slices import name_of
 from whence.store import ALL, PAGE_EVENTS, EventStore, bare
 
@@ -34,7 +34,12 @@ def part(number: int, of: int) -> Takes | None:
 
 
 async def found_at_places(
-    store: EventStore, fold: Fold[Any], head: int, percent: float, salt: int
+    store: EventStore,
+    fold: Fold[Any],
+    head: int,
+    percent: float,
+    salt: int,
+    left_out: Skipped = NOTHING,
 ) -> list[Any]:
     """The keys that so many percent of the events concern: pages at places that chance picks."""
     chance, found = Random(salt), dict[Any, None]()
@@ -42,7 +47,7 @@ async def found_at_places(
         after = chance.randrange(head)
         async for page in store.read(bare(ALL), after=after, limit=PAGE_EVENTS):
             try:
-                steps = fold.reading(page.events)
+                steps = fold.reading(page.events, left_out)
             except Stuck as stuck:
                 raise stuck.error from stuck.error.__cause__
             found |= dict.fromkeys(key for step in steps for key in step[3])

@@ -6,7 +6,7 @@ Catching up is the only path; a store's hint that there is more only shortens th
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from heapq import heappop, heappush
 from itertools import count
 from time import monotonic
@@ -73,13 +73,10 @@ class Subscription:
 
     async def stop(self) -> None:
         """Stop following, and save how far it came."""
-        for task in (self._helping, self._task):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
         if self._task is None:
             return
+        await _ended(self._task)
+        await _ended(self._helping)  # last: the other one may have begun it a moment ago
         self._task = self._helping = None
         with suppress(Exception):  # what is not saved is handled again after the next start
             await self._walk.save()
@@ -116,17 +113,9 @@ class Subscription:
         """
         await self._check_log()
         try:
-            build = await self.subscriber.rebuild(await self._store.head())
+            await self._rebuild(progress)
         except Halted as halted:
             raise WhenceError(f"{self.name} is {halted.wanted}: resume it first") from halted
-        self.wake()
-        if build.in_place and self._task is not None:
-            await self._refilled(build, progress)
-        else:
-            await self._builder.finish(build, progress)
-            standing = await self.subscriber.standing()
-            if standing is None or standing.generation < build.generation:
-                raise WhenceError(f"the rebuild of {self.name} was cancelled")
 
     async def take_part(self) -> bool:
         """Take part in a rebuild until it is finished. False: there is none."""
@@ -168,11 +157,29 @@ class Subscription:
             async with asyncio.timeout(timeout):
                 await done
 
-    async def _refilled(self, build: Build, progress: Progress | None) -> None:
-        """Wait until those who follow the log have filled again what was emptied."""
+    async def _rebuild(self, progress: Progress | None) -> None:
+        build, before = await self.subscriber.rebuild(await self._store.head()), self._error
+        self.wake()
+        if build.in_place and self._task is not None:
+            await self._refilled(build, before, progress)
+            return
+        await self._builder.finish(build, progress)
+        standing = await self.subscriber.standing()
+        if standing is None or standing.generation < build.generation:
+            raise WhenceError(f"the rebuild of {self.name} was cancelled")
+
+    async def _refilled(
+        self, build: Build, before: Exception | None, progress: Progress | None
+    ) -> None:
+        """Wait until those who follow the log have filled again what was emptied.
+
+        What stopped them ``before`` may be over.
+        """
         while not await build.switch():
-            if self._error is not None:
+            if self._error is not None and self._error is not before:
                 raise self._error
+            if self._halted is not None:
+                raise Halted(self._halted)
             if progress is not None:
                 progress(await self._reached(), await self._store.head())
             await asyncio.sleep(_POLL[1])
@@ -195,7 +202,7 @@ class Subscription:
                 await self._stand_aside()
             except Exception as error:
                 await self._failed(error)
-                await asyncio.sleep(_PAUSES[min(self._failures, len(_PAUSES)) - 1])
+                await self._woken(_PAUSES[min(self._failures, len(_PAUSES)) - 1])
 
     async def _lead(self) -> None:
         if self._led:  # then code that fits no more is not older than what is there
@@ -234,11 +241,12 @@ class Subscription:
                 await self._look()
 
     async def _catch_up(self) -> None:
-        async for _ in self._walk.pages():
-            self._moved()
-            self._report.moved(self._walk.position)
-            await self._goes_well()
-            await self._look()
+        async with aclosing(self._walk.pages()) as pages:
+            async for _ in pages:
+                self._moved()
+                self._report.moved(self._walk.position)
+                await self._goes_well()
+                await self._look()
         await self._goes_well()
 
     async def _rest(self) -> None:
@@ -282,20 +290,28 @@ class Subscription:
     async def _stand_aside(self) -> None:
         """Wait until people want it to run, and what is there is of this code."""
         await self._walk.end()
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_WAIT):
-                    await self._wake.wait()
-            self._wake.clear()
-            try:
-                await self.subscriber.marks()
-            except Halted:
-                continue
-            except Superseded:
-                if self._led:
-                    continue
-            self._error = self._halted = None
-            return
+        await self._woken(_WAIT)
+        while await self._is_kept_aside():
+            await self._woken(_WAIT)
+        self._error = self._halted = None
+
+    async def _is_kept_aside(self) -> bool:
+        try:
+            await self.subscriber.marks()
+        except Halted:
+            return True
+        except Superseded:
+            return self._led
+        except Exception:  # whoever leads comes across the same, and says so
+            return False
+        return False
+
+    async def _woken(self, timeout: float) -> None:
+        """Wait until somebody has changed anything, but no longer than that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
+        self._wake.clear()
 
     async def _failed(self, error: Exception) -> None:
         news = str(error) != str(self._error)
@@ -324,6 +340,13 @@ class Subscription:
             done.set_result(None)
         else:
             done.set_exception(error)
+
+
+async def _ended(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 class Subscriptions:

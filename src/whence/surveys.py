@@ -35,6 +35,11 @@ class Survey(Generic[R]):
         same = len({mark.position for mark in self.marks.values()}) <= 1
         return same and not self.parked and not self.skipped
 
+    @property
+    def left_out(self) -> Skipped:
+        """The events that are not in the rows, though they may be of a moment that is."""
+        return self.parked | self.skipped
+
     def holds(self, key: Any, recorded: Recorded) -> bool:
         """Whether an event should be in the row of ``key``."""
         position = recorded.position

@@ -130,7 +130,7 @@ class Verification(Generic[R]):
         if head < WORTH_IT or percent > MOST or not is_narrow(own):
             return await self._part(takes, repair, progress)
         found = await self._traced(survey, survey.rows, repair, progress)
-        keys = await found_at_places(self._store, self._fold, head, percent, salt)
+        keys = await found_at_places(self._store, self._fold, head, percent, salt, survey.left_out)
         there = (await self._kept.survey_of(keys)).rows
         missing = [key for key in keys if key not in there]
         return _together(await self.of(missing, repair=repair), found)

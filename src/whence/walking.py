@@ -51,7 +51,7 @@ class Walk:
         """Wait until it has other slices, but no longer than that."""
         await self._ownership.changed(self._follower.name, self.share.epochs, timeout)
 
-    async def pages(self) -> AsyncIterator[Page]:
+    async def pages(self) -> AsyncGenerator[Page]:
         """Every page from here to the head, each after it was handled; none if slices change."""
         follower = self._follower
         log = self._store.read(follower.query, after=self.position)

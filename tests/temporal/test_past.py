@@ -172,6 +172,15 @@ async def test_many_moments_are_asked_at_once(store_url: str) -> None:
         assert await asyncio.gather(*questions) == [*range(1, 11), *range(1, 11)]
 
 
+async def test_moments_are_let_go_while_others_are_asked_about() -> None:
+    async with bank.app.using(store="memory://") as app:
+        for n in range(40):
+            await app.send(OpenAccount(f"ACC{n}", "alice"))
+        for _ in range(3):
+            questions = [app.read(Balance).as_of(n).count() for n in range(1, 41)]
+            assert await asyncio.gather(*questions) == [*range(1, 41)]
+
+
 class Fragile(ReadModel):
     account_id: str
     balance: int = 0

@@ -6,11 +6,10 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Select, func, select
 
-from whence.backends.sql.answering import made_by_others
+from whence.backends.sql.answering import made_by_others, never_projected
 from whence.backends.sql.database import ReadDatabase
 from whence.backends.sql.folding import RowFollower
 from whence.backends.sql.tables import POSITION
-from whence.errors import StoreError
 from whence.readmodels import ReadModel
 from whence.sampling import Takes
 from whence.surveys import Refold, Survey
@@ -101,7 +100,7 @@ class RowAudit(Generic[R]):
         marks = database.checkpoints.load(connection, name)
         record = database.registry.load(connection, name)
         if record is None or not marks:
-            raise StoreError(f"{name} has no rows yet: nobody has projected it")
+            raise never_projected(name)
         if record.shape != self._kept.shape:
             raise made_by_others(record)
         letters = database.dead.load(connection, name)

@@ -15,6 +15,7 @@ from whence.backends.sql.dialects import wait_briefly
 from whence.backends.sql.folding import RowFollower, keys_of
 from whence.backends.sql.generations import Generations
 from whence.errors import StoreBusy
+from whence.folds import Stuck
 from whence.status import Wanted
 from whence.store import ALL, EventStore, bare
 from whence.verifying import Verification
@@ -85,8 +86,12 @@ class ModelControls(SqlControls):
         Folding an event once more into a row that knows it would count it twice.
         """
         fold, keys = self._live.fold, set[Any]()
+        left_out = await self._database.left_out(self._name)
         async for page in store.read(bare(ALL), after=position):
-            keys.update(keys_of(fold.read(fold.concerning(page.events))))
+            try:
+                keys.update(keys_of(fold.reading(page.events, left_out)))
+            except Stuck as stuck:
+                raise stuck.error from stuck.error.__cause__
         verification = Verification(store, fold, self._audit)
         if len(keys) < _FEW:
             await verification.of(keys, repair=True)

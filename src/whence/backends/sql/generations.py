@@ -49,10 +49,10 @@ class Generations:
         return next
 
     def begin(self, connection: Connection) -> Record:
-        """Make the next table, empty."""
+        """Make the next table, empty; and the live one, if it was dropped or never made."""
         live = self._database.registry.load(connection, self.live)
-        if live is None:
-            live = self._create(connection, self.live, None)
+        if live is None or not self._is_there(connection, self.live):
+            live = self._create(connection, self.live, live)
         return self._create(connection, self.next, live)
 
     def switch(self, connection: Connection) -> bool:

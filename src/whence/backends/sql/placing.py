@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from sqlalchemy import Connection
 
+from whence.backends.sql.answering import never_projected
 from whence.backends.sql.database import ReadDatabase
 from whence.codec import Codec
 from whence.elsewhere import Document, RowStore, table_name
@@ -100,7 +101,7 @@ class Place(Generic[R]):
     def _table(self, connection: Connection, name: str) -> str:
         record = self._database.registry.load(connection, name)
         if record is None:
-            raise StoreError(f"{self._spec.name} has no rows yet: nobody has projected it")
+            raise never_projected(self._spec.name)
         return table_name(self._spec.name, record.generation)
 
     def _row(self, document: Document) -> R | None:

@@ -208,8 +208,10 @@ class Scratches:
     async def _forget(self) -> None:
         """Let go of those that were not asked for longest, unless somebody is asking."""
         idle = [place for place in self._past if place not in self._users]
-        for place in idle[: max(len(self._past) - _MOST_KEPT, 0)]:
-            await self._past.pop(place).close()
+        oldest = idle[: max(len(self._past) - _MOST_KEPT, 0)]
+        # All at once, before anybody else gets his turn: he may look for the same ones.
+        for scratch in [self._past.pop(place) for place in oldest]:
+            await scratch.close()
 
 
 async def _closed(scratch: Scratch[Any] | None) -> None:

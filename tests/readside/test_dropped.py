@@ -1,0 +1,83 @@
+"""Between dropping rows and making them again, nobody meets an error of the driver."""
+
+import asyncio
+
+import pytest
+
+from whence import App
+from whence.backends.sql import answering
+from whence.errors import Retired, StoreError
+
+from .counters import Total, append, caught_up, counted, counters, fresh, rows
+
+NOBODY = r"^total has no rows yet: nobody has projected it\. `whence worker` does$"
+
+
+@pytest.fixture
+def store(tmp_path: object) -> str:
+    return f"sqlite:///{tmp_path}/log.db"
+
+
+async def drop(app: App) -> None:
+    """It has rows, somebody has just looked at them, and they are dropped."""
+    await append(app, counted("A", 1), counted("B", 2))
+    await caught_up(app)
+    assert await app.read(Total).count() == 2
+    await app.projections.retire(Total, drop=True)
+
+
+async def test_a_question_waits_for_the_table(read_url: str, store: str) -> None:
+    async with counters(read_url, store=store) as app:
+        await drop(app)
+        with pytest.raises(Retired):
+            await app.read(Total).count()
+        wanted = asyncio.create_task(app.projections.resume(Total))
+        answered = 0
+        while answered < 2:
+            known = wanted.done()
+            try:
+                answered = await app.read(Total).count()
+            except Retired:
+                assert not known
+        await wanted
+        assert await rows(app) == await fresh(app)
+
+
+async def test_what_was_dropped_after_the_last_look_is_asked_again(
+    read_url: str, store: str
+) -> None:
+    async with counters(read_url, store=store) as app:
+        await drop(app)
+        await app.projections.resume(Total)
+        assert await app.read(Total).count() in (0, 1, 2)
+        await caught_up(app)
+
+
+async def test_a_question_says_that_nobody_makes_the_table(
+    read_url: str, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "_PATIENCE", 0.0)
+    async with counters(read_url, store=store) as app:
+        await drop(app)
+    async with counters(read_url, store=store, projecting=False) as app:
+        await app.projections.resume(Total)
+        for question in (app.read(Total).get("A"), app.read(Total).all(), app.read(Total).count()):
+            with pytest.raises(StoreError, match=NOBODY):
+                await question
+        with pytest.raises(StoreError, match=NOBODY):
+            await app.verify(Total)
+
+
+async def test_a_question_before_anybody_has_projected_says_so(read_url: str) -> None:
+    async with counters(read_url, projecting=False) as app:
+        with pytest.raises(StoreError, match=NOBODY):
+            await app.read(Total).all()
+
+
+async def test_a_rebuild_makes_it_again(read_url: str, store: str) -> None:
+    async with counters(read_url, store=store) as app:
+        await drop(app)
+    async with counters(read_url, store=store, projecting=False) as app:
+        await app.projections.resume(Total)
+        await app.projections.rebuild(Total)
+        assert await rows(app) == await fresh(app)
