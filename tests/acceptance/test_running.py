@@ -152,6 +152,35 @@ def test_rows_that_are_late_are_no_problem(account: Terminal) -> None:
     assert (found["level"], found["says"]) == ("note", "at position 3, 1 behind")
 
 
+ELSEWHERE = """
+from bank import Account, Balance, MoneyDeposited
+from whence import App, ReadModel, evolve
+
+class Live(ReadModel, kind="live"):
+    account_id: str
+    times: int = 0
+
+    @evolve
+    def _(self, event: MoneyDeposited) -> None:
+        self.times += 1
+
+class Away(Live, database="sqlite:///away.db"):
+    pass
+
+app = App("elsewhere", Account, Balance, Live, Away, store="sqlite:///bank.db")
+"""
+
+
+def test_rows_in_another_database_and_in_none_are_examined(account: Terminal) -> None:
+    save(account.folder, "elsewhere.py", ELSEWHERE)
+    account("--app", "elsewhere:app", "read", "away")
+    account("--app", "elsewhere:app", "projections", "pause", "balance")
+    answer = account("--app", "elsewhere:app", "doctor")
+    assert "ok    read model away: up to date at position 3" in answer.out
+    assert "note  read model balance: is paused" in answer.out
+    assert "      -> `whence projections resume balance` lets it go on" in answer.out
+
+
 def test_rows_that_have_seen_more_than_is_stored_are_a_problem(account: Terminal) -> None:
     account("read", "balance")
     for file in account.folder.glob("bank.db*"):

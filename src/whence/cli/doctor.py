@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
 
 from whence.app import App
 from whence.cli.config import safe
@@ -17,9 +16,9 @@ from whence.cli.text import clean_lines, plural
 from whence.envelope import Recorded
 from whence.errors import CodecError, UnknownType, WhenceError
 from whence.health import Finding, Level
-from whence.readmodels import ReadModelSpec
 from whence.status import Status
 from whence.store import ALL
+from whence.subscriptions import Subscription
 
 _SHOWN: dict[Level, tuple[str, str]] = {
     "fine": ("ok  ", "green"),
@@ -148,26 +147,25 @@ class _Tally:
 
 
 async def _read_models(app: App) -> list[Finding]:
-    statuses = {one.name: one for one in await app.running.reads.subscriptions.status()}
-    return [
-        await _read_model(app, spec, statuses.pop(spec.name)) for spec in app.wiring.specs()
-    ] + [_followed(status) for status in statuses.values()]
+    followed = app.running.reads.subscriptions.by_name.values()
+    return [await _read_model(subscription) for subscription in followed]
 
 
-async def _read_model(app: App, spec: ReadModelSpec[Any], status: Status) -> Finding:
-    database = app.running.reads.database
-    kept = await database.read(lambda c: database.registry.load(c, spec.name))
-    name = f"read model {spec.name}"
-    if kept is None:
+async def _read_model(subscription: Subscription) -> Finding:
+    standing, name = await subscription.subscriber.standing(), f"read model {subscription.name}"
+    if standing is None:
         return Finding(name, "note", "not made yet", "`whence worker` or any `read` makes it")
-    if kept.shape != spec.shape:
+    if standing.wanted != "running":
+        remedy = f"`whence projections resume {subscription.name}` lets it go on"
+        return Finding(name, "note", f"is {standing.wanted}", remedy)
+    if standing.shape != subscription.subscriber.shape:
         return Finding(
             name,
             "note",
             "made by other code than this",
-            f"it is rebuilt when it is next projected, or by `whence rebuild {spec.name}`",
+            f"it is rebuilt when it is next projected, or by `whence rebuild {subscription.name}`",
         )
-    return _followed(status)
+    return _followed(await subscription.status())
 
 
 def _followed(status: Status) -> Finding:
