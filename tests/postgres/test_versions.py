@@ -32,6 +32,7 @@ from whence.testing.postgres import PrivatePostgres, chosen
 from .conftest import VERSIONS
 from .slow import log
 
+RESERVED = 7
 OTHERS = [name for name, each in VERSIONS.items() if each and each.version != chosen().version]
 
 
@@ -43,7 +44,9 @@ def newest() -> Iterator[PrivatePostgres]:
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def server(request: pytest.FixtureRequest) -> Iterator[PrivatePostgres]:
-    with PrivatePostgres(VERSIONS[request.param]) as server:
+    installed = VERSIONS[request.param] or chosen()
+    reserved = {"reserved_connections": RESERVED} if installed.version >= 16 else {}
+    with PrivatePostgres(installed, max_connections=50, **reserved) as server:
         yield server
 
 
@@ -98,6 +101,15 @@ async def test_the_least_rights_are_enough(server: PrivatePostgres, url: str) ->
         connection.execute("delete from whence.events")
     for who in (url, writer):
         assert [found for found in await examine(address(who)) if found.level != "fine"] == []
+
+
+async def test_the_doctor_counts_the_connections_that_all_may_use(
+    server: PrivatePostgres, url: str
+) -> None:
+    await PostgresSchema(address(url)).upgrade()
+    found = {finding.name: finding for finding in await examine(address(url))}
+    most = 50 - 3 - (RESERVED if server.installation.version >= 16 else 0)
+    assert f" of {most} connections in use" in found["connections"].says
 
 
 async def test_a_dump_is_restored_into_the_newest(url: str, newest: PrivatePostgres) -> None:

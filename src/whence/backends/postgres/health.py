@@ -36,7 +36,8 @@ select current_setting('fsync'), current_setting('full_page_writes'),
 _CONNECTIONS = """
 select (select count(*) from pg_stat_activity where backend_type = 'client backend'),
        current_setting('max_connections')::int
-           - current_setting('superuser_reserved_connections')::int,
+           - current_setting('superuser_reserved_connections')::int
+           - coalesce(current_setting('reserved_connections', true)::int, 0), -- since 16
        (select count(*) from pg_stat_activity
         where application_name like 'whence %' and datname = current_database())
 """
