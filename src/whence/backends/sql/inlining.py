@@ -10,8 +10,16 @@ in its own way, and wait once for all of them.
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 from whence.backends.sql.bulk import Statement
@@ -34,6 +42,8 @@ Found = Sequence[Sequence[Any]]
 """The rows of one statement; of one that changes something, none."""
 Work = Generator[Sequence[Statement], Sequence[Found], Result]
 """Says what to ask next, and is sent what was found."""
+Ask = Callable[[Sequence[Statement]], Awaitable[Sequence[Found]]]
+"""Asks a database some statements."""
 
 
 class AskedRows(RowTable[R]):
@@ -234,13 +244,13 @@ def _ready(held: Found, shapes: Found) -> Mapping[str, tuple[str, int]]:
     }
 
 
-def run(work: Work[Result], ask: Callable[[Statement], Found]) -> Result:
-    """Do ``work``, one statement after the other."""
+async def lead(work: Work[Result], ask: Ask) -> Result:
+    """Do ``work``: ask what it says, and send it what is found, or what goes wrong."""
     try:
         statements = next(work)
         while True:
             try:
-                found = [ask(statement) for statement in statements]
+                found = await ask(statements)
             except Exception as error:
                 statements = work.throw(error)
             else:
@@ -248,6 +258,20 @@ def run(work: Work[Result], ask: Callable[[Statement], Found]) -> Result:
     except StopIteration as done:
         result: Result = done.value
         return result
+
+
+def run(work: Work[Result], ask: Callable[[Statement], Found]) -> Result:
+    """The same where asking takes no waiting, one statement after the other."""
+
+    async def at_once(statements: Sequence[Statement]) -> Sequence[Found]:
+        return [ask(statement) for statement in statements]
+
+    try:
+        lead(work, at_once).send(None)  # what never waits comes to its end at once
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+    raise AssertionError("nothing in it waits")
 
 
 class OnSqlite:
@@ -274,18 +298,7 @@ class OnPostgres:
 
     async def keep(self, connection: Any, events: Sequence[Recorded]) -> None:
         """Fold ``events`` in the transaction that stores them. Raises `NotFolded`."""
-        work = self._models.keep(events)
-        try:
-            statements = next(work)
-            while True:
-                try:
-                    found = await _asked(connection, statements)
-                except Exception as error:
-                    statements = work.throw(error)
-                else:
-                    statements = work.send(found)
-        except StopIteration:
-            return
+        await lead(self._models.keep(events), partial(_asked, connection))
 
 
 async def _asked(connection: Any, statements: Sequence[Statement]) -> Sequence[Found]:
