@@ -26,12 +26,15 @@ class Report:
 
     async def status(self, handled: int | None, error: Exception | None) -> Status:
         """Where it is now. ``handled`` is how far this process has come, if it leads all of it."""
-        name, head = self._subscriber.name, await self._store.head()
+        name = self._subscriber.name
         standing = await self._subscriber.standing()
+        head = await self._store.head()  # after it: others go on meanwhile
         if standing is None:
             problem = None if error is None else str(error)
             return Status(name, "new" if error is None else "failed", 0, head, error=problem)
         position = max(standing.position, handled or 0)
+        if standing.furthest > head:
+            position = standing.furthest  # which is wrong, and must be seen
         problem = None if error is None else str(error)
         if handled is None:
             problem = problem or standing.problem

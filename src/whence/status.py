@@ -44,6 +44,11 @@ class Standing:
         """How far all of it has come."""
         return min(self.positions.values(), default=0)
 
+    @property
+    def furthest(self) -> int:
+        """How far some of it has come: no further than the log, unless that was replaced."""
+        return max(self.positions.values(), default=0)
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:

@@ -218,10 +218,10 @@ class Subscription:
     async def _check_log(self) -> None:
         """Raise `StoreError` if what is kept has seen more than there is."""
         standing = await self.subscriber.standing()
-        if standing is None or standing.position <= (head := await self._store.head()):
+        if standing is None or standing.furthest <= (head := await self._store.head()):
             return
         raise StoreError(
-            f"{self.name} has seen everything up to position {standing.position}, but the log"
+            f"{self.name} has seen everything up to position {standing.furthest}, but the log"
             f" ends at {head}: the store was restored or replaced. Delete the database of the"
             " read models, and they are made anew"
         )

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from whence import App
+from whence.errors import StoreError
 from whence.store import ALL
 from whence.verifying import Difference, Verified
 
@@ -129,6 +130,35 @@ async def test_a_checkpoint_beyond_the_log(accounts: App) -> None:
     head = await accounts.running.store.head()
     assert await accounts.read(Balance).after(head).count() == 18
     assert not await found(accounts)
+
+
+async def test_one_of_several_checkpoints_beyond_the_log(accounts: App) -> None:
+    """As when the store was restored: what is stored from then on would be passed over there."""
+    await by_hand(
+        accounts,
+        "update whence_checkpoints set position = 10000, revision = revision + 1"
+        " where name = 'balance' and slice = 0",
+    )
+    assert (await accounts.projections.status(Balance)).position == 10_000
+    with pytest.raises(StoreError, match="seen everything up to position 10000, but the log"):
+        await accounts.rebuild(Balance)
+    await repaired(accounts)
+    head = await accounts.running.store.head()
+    assert (await accounts.projections.status(Balance)).position == head
+
+
+async def test_a_checkpoint_that_is_gone(accounts: App) -> None:
+    await by_hand(accounts, "delete from whence_checkpoints where name = 'balance' and slice = 0")
+    await accounts.send(Deposit("A3", 5))
+    error = None
+    for _ in range(1_500):
+        if error := (await accounts.projections.status(Balance)).error:
+            break
+        await asyncio.sleep(0.02)
+    assert error is not None
+    assert "`whence rebuild balance` makes it anew" in error
+    await accounts.rebuild(Balance)
+    assert (await accounts.verify(Balance)).in_sync
 
 
 async def test_a_checkpoint_that_was_moved_backwards(accounts: App) -> None:

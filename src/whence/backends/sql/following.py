@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from whence.backends.sql.database import ReadDatabase
 from whence.backends.sql.registry import Record
 from whence.envelope import Recorded
+from whence.errors import StoreError
 from whence.folds import NOTHING, Stuck
 from whence.parking import Parking, can_be_parked
 from whence.slices import Mark, Share
@@ -140,8 +141,15 @@ class SqlFollower(ABC):
         )
 
     def _marks(self, connection: Connection) -> Mapping[int, Mark]:
-        self._check(self.database.registry.load(connection, self.name))
-        return self.database.checkpoints.load(connection, self.name)
+        record = self.database.registry.load(connection, self.name)
+        self._check(record)
+        marks = self.database.checkpoints.load(connection, self.name)
+        if record is not None and len(marks) != record.slices:
+            raise StoreError(
+                f"{self.name}: of its {record.slices} checkpoints {len(marks)} are there, so"
+                f" nobody knows what it has seen: `whence rebuild {self.of}` makes it anew"
+            )
+        return marks
 
     def _check(self, record: Record | None) -> None:
         """Raise what `marks` raises."""
