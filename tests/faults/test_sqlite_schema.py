@@ -196,3 +196,18 @@ async def test_a_migration_that_fails_changes_nothing(
     assert content(path) == before
     async with SqliteStore(path) as store:
         assert await types(store.read(ALL)) == ["before"]
+
+
+async def test_tables_of_a_version_that_was_never_released_are_told_from_damage(
+    path: Path,
+) -> None:
+    async with SqliteStore(path) as store:
+        await append(store, event("before"))
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("alter table events rename column ordinal to place")
+    async with SqliteStore(path) as store:
+        with pytest.raises(StoreError, match="Its tables are not those of this version"):
+            await collect(store.read(ALL))
+        assert "Its tables are not those of this version" in str(
+            await outcome(store, happened("x"))
+        )

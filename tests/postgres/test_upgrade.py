@@ -11,7 +11,8 @@ from whence.backends.postgres import PostgresStore, schema
 from whence.backends.postgres.address import address
 from whence.backends.postgres.upgrading import PostgresSchema
 from whence.errors import NewerSchema, StoreBusy, StoreError
-from whence.testing.conformance.words import happened, outcome, stored
+from whence.store import ALL
+from whence.testing.conformance.words import collect, happened, outcome, stored
 
 THIRD = """
 alter table whence.events add column remark text not null default 'none';
@@ -147,6 +148,17 @@ async def test_a_program_that_is_older_than_the_schema_leaves_it_alone(
     for asked in (tables.status, tables.upgrade, tables.sql, PostgresStore(postgres_url).open):
         with pytest.raises(NewerSchema, match="99"):
             await asked()
+
+
+async def test_tables_of_a_version_that_was_never_released_say_what_to_do(
+    postgres_url: str, tables: PostgresSchema
+) -> None:
+    await tables.upgrade()
+    async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as connection:
+        await connection.execute("alter table whence.events rename column ordinal to place")
+    with pytest.raises(StoreError, match="a version that was never released made them"):
+        async with PostgresStore(postgres_url) as store:
+            await collect(store.read(ALL))
 
 
 async def test_an_old_process_appends_during_an_upgrade(

@@ -40,6 +40,10 @@ _REFUSED = (
 )
 """By how a SQLSTATE begins: the statement is at fault, or the server had no room for it."""
 
+_OTHERS = (
+    "run `whence db upgrade`; if that has nothing to do, a version that was never released made"
+    " them: run that one, or name another schema, ?schema=..."
+)
 _EXPLAINED: dict[str, tuple[type[StoreError], str]] = {
     "08001": (StoreError, "check host and port, and that the server runs"),
     "08P01": (StoreError, "if a pooler stands in between, say so: ?pooled=yes"),
@@ -54,8 +58,9 @@ _EXPLAINED: dict[str, tuple[type[StoreError], str]] = {
     "3F000": (ForeignStore, "there is no schema of whence here: run `whence db upgrade`"),
     "42501": (ReadOnlyStore, "grant the rights: `whence db roles` prints how"),
     "42710": (ForeignStore, "something else is in that schema: name another, ?schema=..."),
-    "42883": (ForeignStore, "whence's functions are not here: run `whence db upgrade`"),
-    "42P01": (ForeignStore, "whence's tables are not here: run `whence db upgrade`"),
+    "42703": (ForeignStore, f"whence's tables are others here: {_OTHERS}"),
+    "42883": (ForeignStore, f"whence's functions are not here: {_OTHERS}"),
+    "42P01": (ForeignStore, f"whence's tables are not here: {_OTHERS}"),
     "42P07": (ForeignStore, "something else is in that schema: name another, ?schema=..."),
     "53100": (StoreFull, "make room on the server's disk, and send again: nothing is lost"),
     "53200": (StoreBusy, "the server needs more memory, or max_locks_per_transaction"),

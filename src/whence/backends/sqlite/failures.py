@@ -1,6 +1,7 @@
 """What the driver says went wrong, in our words."""
 
 import os
+import re
 import resource
 import shutil
 import sqlite3
@@ -18,6 +19,8 @@ from whence.errors import (
     StoreFull,
 )
 
+_OTHER_TABLES = re.compile(r"no such (table|column|index)|has no column named")
+"""What SQLite says of a file that has our mark and version, and not our tables."""
 _ROOM_TO_GO_ON = 1_000_000
 """Bytes. With less than this left, a failed write is put down to the lack of room."""
 
@@ -62,6 +65,12 @@ def translated(error: sqlite3.Error, path: Path) -> StoreError:
         return damaged(path, error)
     if kind == sqlite3.SQLITE_NOTADB:
         return ForeignStore(f"{path} is not a SQLite file: give another path, or move it away")
+    if _OTHER_TABLES.search(str(error)):
+        return StoreError(
+            f"SQLite failed on {path}: {error}. Its tables are not those of this version of"
+            " whence: run the version that made them, perhaps one that was never released, or"
+            " move the file away"
+        )
     return StoreError(f"SQLite failed on {path}: {error}")
 
 
