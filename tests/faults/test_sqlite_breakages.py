@@ -8,7 +8,7 @@ from sqlite3 import Connection
 
 import pytest
 
-from whence.backends.sqlite import SqliteStore, appending, batch, selecting
+from whence.backends.sqlite import SqliteStore, appending, batch, selecting, walking
 from whence.backends.sqlite.selecting import Scan
 from whence.backends.sqlite.statements import SQL
 from whence.envelope import Recorded
@@ -83,7 +83,7 @@ def test_only_one_tag_looked_at(monkeypatch: pytest.MonkeyPatch, caught: Caught)
     def one(connection: Connection, tags: frozenset[str]) -> list[str]:
         return sorted(tags)[:1]
 
-    monkeypatch.setattr(f"{selecting.__name__}._rarest_first", one)
+    monkeypatch.setattr(f"{walking.__name__}._rarest_first", one)
     assert caught.by(Selecting)
 
 

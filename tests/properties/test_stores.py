@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from whence.backends import memory
 from whence.backends.memory import MemoryStore
-from whence.backends.sqlite import SqliteStore, selecting
+from whence.backends.sqlite import SqliteStore, selecting, walking
 from whence.envelope import NewEvent
 from whence.errors import Conflict
 from whence.store import (
@@ -89,9 +89,9 @@ class Stores(RuleBasedStateMachine):
     @initialize(page=st.integers(1, 5), walks=st.integers(1, 4))
     def open(self, page: int, walks: int) -> None:
         """With small pages and few walks, so that few events are many."""
-        for module in (memory, selecting):
+        for module in (memory, selecting, walking):
             self.patch.setattr(module, "PAGE_EVENTS", page)
-        self.patch.setattr(selecting, "_MOST_WALKS", walks)
+        self.patch.setattr(walking, "_MOST_WALKS", walks)
         for handle in self.handles:
             self.run(handle.open())
 
