@@ -144,7 +144,8 @@ class SqlFollower(ABC):
         record = self.database.registry.load(connection, self.name)
         self._check(record)
         marks = self.database.checkpoints.load(connection, self.name)
-        if record is not None and len(marks) != record.slices:
+        # None at all: it was dropped, and is made again.
+        if record is not None and 0 < len(marks) < record.slices:
             raise StoreError(
                 f"{self.name}: of its {record.slices} checkpoints {len(marks)} are there, so"
                 f" nobody knows what it has seen: `whence rebuild {self.of}` makes it anew"
