@@ -1,12 +1,10 @@
 """Every PostgreSQL that this machine has: what is essential, on each of them in one run.
 
-All other tests run on one version. What is there for each is in `test_ordering`, too.
+So are `test_ordering` and `test_promises`. All other tests run on one version.
 """
 
 import asyncio
 from collections.abc import Iterator
-from functools import partial
-from itertools import count
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 
@@ -20,12 +18,6 @@ from whence.backends.postgres.health import examine
 from whence.backends.postgres.upgrading import PostgresSchema
 from whence.errors import StoreError
 from whence.store import ALL
-from whence.testing.conformance import (
-    HandlesConformance,
-    OpenStore,
-    ProcessesConformance,
-    StoreConformance,
-)
 from whence.testing.conformance.words import append, collect, event, happened, outcome, stored
 from whence.testing.postgres import PrivatePostgres, chosen
 
@@ -33,7 +25,6 @@ from .conftest import VERSIONS
 from .slow import log
 
 RESERVED = 7
-OTHERS = [name for name, each in VERSIONS.items() if each and each.version != chosen().version]
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +44,6 @@ def server(request: pytest.FixtureRequest) -> Iterator[PrivatePostgres]:
 @pytest.fixture
 def url(server: PrivatePostgres) -> str:
     return server.create_database()
-
-
-@pytest.fixture(scope="module", params=OTHERS or VERSIONS)
-def other_schemas(request: pytest.FixtureRequest) -> Iterator[Iterator[str]]:
-    with PrivatePostgres(VERSIONS[request.param]) as server:
-        url = server.create_database()
-        yield (f"{url}?schema=store{number}" for number in count())
-
-
-class TestOthers(StoreConformance, HandlesConformance, ProcessesConformance):
-    """Every promise, on those that the other tests do not run on."""
-
-    @pytest.fixture
-    def open_store(self, other_schemas: Iterator[str]) -> OpenStore:
-        return partial(PostgresStore, next(other_schemas))
 
 
 async def test_commands_become_events_and_rows(url: str) -> None:
