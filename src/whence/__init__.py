@@ -11,13 +11,14 @@ Start with the tutorial in the documentation.
 
 from whence.aggregate import Aggregate
 from whence.app import App
+from whence.columns import Index
 from whence.decider import Decider
 from whence.decisions import DecisionModel
 from whence.errors import Behind, Conflict, Forbidden, Invalid, Rejected, Stale, WhenceError
 from whence.handlers import decide, evolve, project
 from whence.messages import Tag, command, event, query
 from whence.projections import Projection
-from whence.readmodels import Index, ReadModel
+from whence.readmodels import ReadModel
 from whence.sending import Receipt
 
 __all__ = [

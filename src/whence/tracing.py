@@ -20,13 +20,14 @@ from typing import Any, Generic, TypeVar, cast, get_args, get_origin, get_type_h
 from uuid import UUID
 
 from whence.aggregate import Aggregate
+from whence.columns import scalar_of, stripped
 from whence.decider import Behaviour
 from whence.decisions import Decision
 from whence.envelope import Recorded
 from whence.folds import NOTHING, Fold, Skipped, Step, Stuck
 from whence.handlers import Handler
 from whence.messages import Field, Tag, describe, registered
-from whence.readmodels import ReadModel, ReadModelSpec, scalar_of, stripped, text_of
+from whence.readmodels import ReadModel, ReadModelSpec, text_of
 from whence.store import ALL, EventQuery, EventStore, Item, Page, bare, check_names
 from whence.walking import sooner
 

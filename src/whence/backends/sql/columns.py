@@ -25,8 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from whence.backends.sql import dialects
+from whence.columns import Column
 from whence.plain import from_plain, to_json
-from whence.readmodels import Column
 
 DECIMAL = "whence_decimal"
 """The collation that sorts text as numbers: SQLite has no exact ones."""
