@@ -177,8 +177,12 @@ async def fill_store(store: EventStore, events: int, accounts: int) -> None:
     while some := list(islice(log, 1_000)):
         await store.append(
             [
-                Commit(new_id(), [NewEvent(type, data, stream, (), METADATA, MICROS)])
-                for stream, _, type, data in some
+                Commit(
+                    new_id(),
+                    [NewEvent(type, data, stream, (), METADATA, MICROS)],
+                    {stream: version - 1},
+                )
+                for stream, version, type, data in some
             ]
         )
 

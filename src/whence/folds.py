@@ -16,12 +16,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from whence.codec import Codec, undecodable, unknown_type
+from whence.columns import Column
 from whence.envelope import Recorded
 from whence.errors import HandlerFailed, WhenceError, WiringError
 from whence.forms import Decode, Form
 from whence.handlers import Handler, Key
 from whence.plain import from_plain, to_json
-from whence.readmodels import Column, ReadModel, ReadModelSpec, key_finder
+from whence.readmodels import ReadModel, ReadModelSpec, key_finder
 from whence.slices import name_of
 
 R = TypeVar("R", bound=ReadModel)
@@ -152,18 +153,22 @@ class Fold(Generic[R]):
         """
         changed: dict[Any, int] = {}
         evolved = self._evolved_with_care if self._careful else self._evolved
+        key_of = self._key_of
         for step in steps:
             position = step[0].position
             for key in step[3]:
                 row = rows.get(key)
                 if step[2] is not None:
-                    rows[key] = evolved(step, key, self._new(key) if row is None else row)
+                    made = evolved(step, key, self._new(key) if row is None else row)
+                    if made is not None and key_of(made) != key:
+                        raise self._moved(made, key)
+                    if made is not row or row is None:  # to look a key up again takes its time
+                        rows[key] = made
                 elif row is not None:
                     row.version = step[0].version
                 else:
                     continue
                 changed[key] = position
-        self._check_keys(rows, changed)
         return changed
 
     def _evolved(self, step: Step, key: Any, row: R) -> R | None:
@@ -197,15 +202,11 @@ class Fold(Generic[R]):
                 setattr(row, name, moment.astimezone(UTC))
         return row
 
-    def _check_keys(self, rows: Rows[R], changed: dict[Any, int]) -> None:
-        key_of = self._key_of
-        for key in changed:
-            row = rows[key]
-            if row is not None and key_of(row) != key:
-                raise WiringError(
-                    f"{self.spec.where}: a handler changed the key of the row {key!r} to"
-                    f" {key_of(row)!r}. Delete the row, and let another make the new one"
-                )
+    def _moved(self, row: R, key: Any) -> WiringError:
+        return WiringError(
+            f"{self.spec.where}: a handler changed the key of the row {key!r} to"
+            f" {self._key_of(row)!r}. Delete the row, and let another make the new one"
+        )
 
     def _new(self, key: Any) -> R:
         return self._make(key) if self._first else self._make(**{self.spec.key: key})

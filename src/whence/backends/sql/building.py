@@ -143,12 +143,15 @@ class NextTable(RowFollower[R]):
         folding = ParkingFold(self.fold, memory.parking, self.rows)
         read = folding.read_carefully if self._careful else folding.read
         apply = folding.apply_carefully if self._careful else self.fold.apply
+        if memory.complete:
+            async for some in self._pieces(events):
+                memory.changed |= apply(read(some), memory.hand.rows)
+            return
         for start in range(0, len(events), PAGE_EVENTS):
             steps: list[Step] = []
             async for some in self._pieces(events[start : start + PAGE_EVENTS]):
                 steps += read(some)
-            if not memory.complete:
-                await self._load(memory, steps)
+            await self._load(memory, steps)
             async for few in self._pieces(steps):
                 memory.changed |= apply(few, memory.hand.rows)
 
