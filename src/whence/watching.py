@@ -101,10 +101,11 @@ class Watching:
     async def _join(self, fold: Fold[R], key: Any) -> "_Watcher":
         """From here on, whoever it is hears of every event of the row."""
         async with self._starting:
-            if self._closed:
-                raise WhenceError("the application is not open: nothing can be watched")
             if self._task is None:
                 self._position = await self._store.head()
+            if self._closed:  # perhaps meanwhile
+                raise WhenceError("the application is not open: nothing can be watched")
+            if self._task is None:
                 self._task = asyncio.create_task(self._follow(), name="whence: watching")
         watcher = _Watcher(query_of(fold.spec, key))
         group = self._groups.setdefault(fold.spec.name, _Group(fold))

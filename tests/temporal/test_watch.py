@@ -185,6 +185,30 @@ async def test_nothing_is_watched_once_it_is_closed() -> None:
         await anext(watching.watch(fold, "ACC1", begin))
 
 
+async def test_who_begins_to_watch_while_it_is_closed_leaves_nothing_behind() -> None:
+    (spec,) = bank.app.wiring.specs()
+    fold: Fold[Any] = Fold(spec, bank.app.wiring.events)
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    class Slow(MemoryStore):
+        async def head(self) -> int:
+            asked.set()
+            await answer.wait()
+            return await super().head()
+
+    async def begin() -> Beginning[Any]:
+        return Beginning(None, 0)
+
+    watching = Watching(Slow())
+    beginning = asyncio.ensure_future(anext(watching.watch(fold, "ACC1", begin)))
+    await asked.wait()
+    await watching.close()
+    answer.set()
+    with pytest.raises(WhenceError, match="is not open"):
+        await beginning
+    assert not watching.busy
+
+
 async def test_a_cancelled_watcher_is_forgotten(store_url: str) -> None:
     async with bank.app.using(store=store_url) as app:
         started = asyncio.Event()
