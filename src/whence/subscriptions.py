@@ -7,10 +7,9 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
-from heapq import heappop, heappush
-from itertools import count
 from time import monotonic
 
+from whence.arrivals import Arrivals
 from whence.building import Builder, Progress
 from whence.clock import Clock, SystemClock
 from whence.errors import Behind, StoreError, WhenceError, WiringError
@@ -59,8 +58,7 @@ class Subscription:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._helping: asyncio.Task[None] | None = None
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._number = count()
+        self._arrivals = Arrivals()
 
     async def start(self) -> None:
         """Begin to follow the log. From now on it can be asked, if only for nothing."""
@@ -83,8 +81,7 @@ class Subscription:
         position = self._walk.position
         await self._walk.end()
         self._led = self._well = False
-        while self._waiting:
-            self._answer(Behind(self.name, self._waiting[0][0], position, 0.0))
+        self._arrivals.end(lambda wanted: Behind(self.name, wanted, position, 0.0))
 
     async def status(self) -> Status:
         """Where it is now, also if another process does the work."""
@@ -100,7 +97,7 @@ class Subscription:
                 halted = self._halted
                 raise Behind(self.name, position, reached, timeout, halted) from self._error
             if self._leads_all:
-                await self._moves_to(position, min(left, _WAIT))
+                await self._arrivals.at(position, min(left, _WAIT))
             else:  # another process does some of the work: look how far it has come
                 await asyncio.sleep(min(pause, left))
                 pause = min(pause * 1.5, longest)
@@ -148,14 +145,6 @@ class Subscription:
         standing = await self.subscriber.standing() if self._halted is not None else None
         ours = standing is not None and standing.shape == self.subscriber.shape
         return standing.position if standing is not None and ours else 0
-
-    async def _moves_to(self, position: int, timeout: float) -> None:
-        """Wait until this process has handled everything up to ``position``."""
-        done = asyncio.get_running_loop().create_future()
-        heappush(self._waiting, (position, next(self._number), done))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await done
 
     async def _rebuild(self, progress: Progress | None) -> None:
         build, before = await self.subscriber.rebuild(await self._store.head()), self._error
@@ -231,7 +220,7 @@ class Subscription:
             changes = self._changes
             await self._walk.begin()
             self._led, self._known = True, changes
-            self._moved()
+            self._arrivals.moved(self._walk.position)
             with suppress(Overtaken):
                 while self._walk.share.marks and await self._walk.same():
                     await self._catch_up()
@@ -243,7 +232,7 @@ class Subscription:
     async def _catch_up(self) -> None:
         async with aclosing(self._walk.pages()) as pages:
             async for _ in pages:
-                self._moved()
+                self._arrivals.moved(self._walk.position)
                 self._report.moved(self._walk.position)
                 await self._goes_well()
                 await self._look()
@@ -326,20 +315,6 @@ class Subscription:
         if not self._well:
             await self.subscriber.note(None)
             self._error, self._failures, self._well = None, 0, True
-
-    def _moved(self) -> None:
-        while self._waiting and self._waiting[0][0] <= self._walk.position:
-            self._answer(None)
-
-    def _answer(self, error: Behind | None) -> None:
-        """Answer the one that waits for the lowest position."""
-        _, _, done = heappop(self._waiting)
-        if done.done():  # it waits no more
-            return
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
 
 
 async def _ended(task: asyncio.Task[None] | None) -> None:
