@@ -23,6 +23,17 @@ from whence.testing.conformance.words import (
 
 from .slow import Session
 
+REFUSING = (
+    """
+    create function whence.refuse() returns trigger language plpgsql as $$
+    begin raise exception 'no'; end $$
+    """,
+    """
+    create trigger refuse before insert on whence.events
+    for each row when (new.type = 'bad') execute function whence.refuse()
+    """,
+)
+
 
 @pytest.fixture
 async def store(postgres_schema: str) -> AsyncIterator[PostgresStore]:
@@ -75,6 +86,17 @@ async def test_what_nobody_waits_for_any_more_is_stored_all_the_same(
     stored(await outcome(store, happened("t", expected=0)))
     found = await collect(store.read(ALL))
     assert [event.stream for event in found] == ["first", "s", "t"]
+
+
+async def test_what_goes_wrong_when_nobody_waits_any_more_is_not_told_to_others(
+    store: PostgresStore,
+) -> None:
+    for statement in REFUSING:
+        await store.query(statement)
+    bad = asyncio.create_task(outcome(store, commit(event("bad", "s"), expected={"s": 0})))
+    await asyncio.sleep(0)  # it is sent
+    bad.cancel()
+    stored(await outcome(store, happened("t", 2, expected=0)))
 
 
 async def test_what_comes_meanwhile_follows(store: PostgresStore) -> None:

@@ -56,8 +56,6 @@ class Lane:
         self._one = address.sql(appending.ONE)
         self._wire: Wire | None = None
         self._identity: Row | None = None
-        self._left: Error | None = None
-        """What a call that was sent at once has met, for `store` to deal with."""
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -78,13 +76,13 @@ class Lane:
         try:
             wire.begin(self._one, call.parameters, partial(self._judged, job, done))
         except Error as error:
-            self._left = error
+            job.met = error
             return False
         return True
 
     def _judged(self, job: Job, done: Callable[[], None], answer: Answer) -> None:
         if isinstance(answer, Error):
-            self._left = answer
+            job.met = answer
         elif last := answer[0][0]:
             job.outcome = appending.plain_outcome(job.commit, int(last))
         done()
@@ -100,7 +98,7 @@ class Lane:
         for attempt in range(_ATTEMPTS):
             left = [job for job in jobs if not job.judged]
             try:
-                self._raise_left()
+                _raise_met(left)
                 manner = self._manner(patience, few=few)
                 await self._judge(left, manner, plain=plain and attempt < 2)
                 return
@@ -122,11 +120,6 @@ class Lane:
         whole = milliseconds % 1000 == 0
         shown = f"{milliseconds // 1000}s" if whole else f"{milliseconds}ms"
         return Manner(self._address.schema, shown, few)
-
-    def _raise_left(self) -> None:
-        error, self._left = self._left, None
-        if error is not None:
-            raise error
 
     async def _judge(self, jobs: Sequence[Job], manner: Manner, *, plain: bool) -> None:
         if not jobs:
@@ -238,3 +231,11 @@ class Lane:
         }
         for job in jobs:
             job.outcome = found.get(job.commit.id)
+
+
+def _raise_met(jobs: Sequence[Job]) -> None:
+    """Raise what one of ``jobs`` has met, as if it were met now."""
+    for job in jobs:
+        if job.met is not None:
+            error, job.met = job.met, None
+            raise error
