@@ -36,8 +36,11 @@ async def helping(name: str, number: int, settings: Mapping[str, Setting]) -> As
             processes.append(await _started(said | {"name": name}))
         yield
     finally:
+        running = [process for process in processes if process.returncode is None]
+        for process in running:  # all of them, before anything is waited for
+            process.terminate()
         for process in processes:
-            await _ended(process)
+            await _ended(process, asked=process in running)
 
 
 async def _started(said: Mapping[str, str]) -> Process:
@@ -52,11 +55,8 @@ async def _started(said: Mapping[str, str]) -> Process:
     return process
 
 
-async def _ended(process: Process) -> None:
-    over = process.returncode is None
-    if over:
-        process.terminate()
-    if (code := await process.wait()) and not over:
+async def _ended(process: Process, *, asked: bool) -> None:
+    if (code := await process.wait()) and not asked:
         log.warning(
             "process %d could not take part in the rebuild: exit code %d", process.pid, code
         )

@@ -124,6 +124,13 @@ class ReadModelSpec(Generic[R]):
         raise WiringError(f"{self.where} has no column {name!r}; its columns: {names}, version")
 
 
+_PLACED = {
+    "inline": "its table is in the store's own database",
+    "live": "it has no table, each question folds the log",
+}
+"""Kinds of read models for which nobody chooses a place."""
+
+
 @dataclass_transform(field_specifiers=(msgspec.field,))
 class ReadModelType(msgspec.StructMeta):
     """The class of read model classes: checks them when they are made."""
@@ -154,10 +161,10 @@ class ReadModelType(msgspec.StructMeta):
         cls = super().__new__(mcls, class_name, bases, body, kw_only=kw_only)
         if any("__notes__" in base.__dict__ for base in cls.__mro__):
             spec = _spec(cls, key, name or snake_case(class_name), kind)
-            if kind == "inline" and (database is not None or local):
+            if kind in _PLACED and (database is not None or local):
                 raise WiringError(
-                    f"{place(cls)} is inline: its table is in the store's own database. Leave out"
-                    " database= and local=, or kind='inline'"
+                    f"{place(cls)} is {kind}: {_PLACED[kind]}. Leave out"
+                    f" database= and local=, or kind={kind!r}"
                 )
             cls.__model__ = replace(
                 spec, revision=revision, attempts=attempts, database=database, local=local

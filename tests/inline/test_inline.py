@@ -9,6 +9,7 @@ import pytest
 
 from whence import ReadModel, evolve
 from whence.errors import Conflict, NotFolded, WiringError
+from whence.readmodels import Kind
 from whence.store import Appended, Commit
 
 from .accounts import (
@@ -213,10 +214,14 @@ async def test_a_store_without_tables_is_refused() -> None:
             pass
 
 
-def test_another_database_in_the_class_is_refused() -> None:
-    with pytest.raises(WiringError, match="is inline: its table is in the store's own"):
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [("inline", "its table is in the store's own database"), ("live", "it has no table")],
+)
+def test_another_database_in_the_class_is_refused(kind: Kind, why: str) -> None:
+    with pytest.raises(WiringError, match=f"is {kind}: {why}.* or kind='{kind}'"):
 
-        class Elsewhere(ReadModel, kind="inline", database="sqlite:///x.db"):  # pyright: ignore[reportUnusedClass]
+        class Elsewhere(ReadModel, kind=kind, database="sqlite:///x.db"):  # pyright: ignore[reportUnusedClass]
             account_id: str
 
             @evolve

@@ -9,7 +9,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    inspect,
 )
 
 _NAME = String(200)
@@ -62,25 +61,5 @@ Table(
 
 
 def create(connection: Connection) -> None:
-    """Create the tables that are missing, and bring those of earlier versions up to date."""
-    found = inspect(connection)
-    earlier = found.has_table("whence_checkpoints") and "shape" in {
-        column["name"] for column in found.get_columns("whence_checkpoints")
-    }
-    if earlier:
-        connection.exec_driver_sql("alter table whence_checkpoints rename to whence_earlier")
+    """Create the tables that are missing."""
     METADATA.create_all(connection, checkfirst=True)
-    if earlier:
-        for statement in _TAKE_OVER:
-            connection.exec_driver_sql(statement)
-
-
-_TAKE_OVER = (
-    "insert into whence_projections"
-    " (name, shape, generation, slices, wanted, target, problem, problem_at)"
-    " select name, shape, generation, 1, 'running', 0, problem, null from whence_earlier",
-    "insert into whence_checkpoints (name, slice, position, revision)"
-    " select name, 0, position, 0 from whence_earlier",
-    "drop table whence_earlier",
-)
-"""Until 0.1 there was one table, with one row and one position for each projection."""
