@@ -1,8 +1,11 @@
 """What is in the way of those who look after a read model: lost databases, unreadable events."""
 
 import asyncio
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from sqlalchemy import text
 
 from whence import App, ReadModel, evolve
 from whence.errors import Invalid, StoreError, WhenceError
@@ -56,6 +59,22 @@ async def test_a_database_that_was_away_while_it_was_paused(
             await looked.wait()
         await app.projections.resume(Total)
         await append(app, counted("A", 2))
+        await caught_up(app)
+        assert await rows(app) == await fresh(app)
+
+
+async def test_a_read_model_that_has_lost_all_its_checkpoints_is_built_again(
+    read_url: str, tmp_path: Path
+) -> None:
+    store = f"sqlite:///{tmp_path}/log.db"
+    async with counters(read_url, store=store) as app:
+        await append(app, *many(20, 3))
+        await caught_up(app)
+    async with counters(read_url, store=store, projecting=False) as app:
+        gone = text("delete from whence_checkpoints where name = 'total'")
+        await app.running.reads.database.write(lambda c: cast(Any, c.execute(gone)))
+        await append(app, counted("A", 1))
+    async with counters(read_url, store=store) as app:
         await caught_up(app)
         assert await rows(app) == await fresh(app)
 

@@ -38,11 +38,12 @@ class Generations:
                 self.drop(connection, name)
             self._create(connection, self.live, live)
             return None
-        if live.shape == shape:
-            return None
-        previous = registry.load(connection, self.previous)
-        if previous is not None and previous.shape == shape:
-            self.roll_back(connection)  # the code went back, and so does what it had made
+        if live.shape != shape:
+            previous = registry.load(connection, self.previous)
+            if previous is not None and previous.shape == shape:
+                self.roll_back(connection)  # the code went back, and so does what it had made
+                return None
+        elif self._database.checkpoints.load(connection, self.live):  # else nobody knows its rows
             return None
         if next is None or next.shape != shape:
             next = self._create(connection, self.next, live)

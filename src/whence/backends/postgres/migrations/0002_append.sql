@@ -167,8 +167,8 @@ begin
 end
 $$;
 
--- The usual case for many, in few statements: each commit writes to streams of its own, at the versions
--- that it expects, and looks at nothing else. Returns the numbers of the commits that are stored,
+-- The usual case for many, in few statements: each commit writes to streams of its own, at the
+-- versions that it expects, and looks at nothing else. Returns the numbers of the commits that are stored,
 -- with their last positions; the streams of the others were elsewhere. An id that was there
 -- before, at other streams, is an error (23505) and nothing is stored.
 create function whence.append_plain(
