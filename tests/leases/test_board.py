@@ -45,6 +45,18 @@ def let_die(engine: Engine, who: Worker) -> None:
         )
 
 
+def bury(engine: Engine, board: Board) -> None:
+    with engine.begin() as connection:
+        board.bury(connection)
+
+
+def take_all(engine: Engine, board: Board, who: Worker, seen: dict[int, int]) -> None:
+    """As soon as the server has ended what others have left open."""
+    taken: dict[int, int] = {}
+    while len(taken) < len(seen):
+        taken |= take(engine, board, who, seen)
+
+
 def leases(engine: Engine, board: Board) -> list[Lease]:
     with engine.begin() as connection:
         return board.leases(connection)[NAME]
@@ -175,18 +187,27 @@ def test_what_a_dead_worker_has_left_open_is_ended_and_its_writes_are_gone(
         board.fence(writing, A, NAME, epochs)
         writing.execute(text("create table written (number int)"))
         let_die(engine, A)
-        with engine.begin() as connection:
-            board.bury(connection)
         assert take(engine, board, B, epochs) == {}  # nobody waits for it
-        with engine.begin() as connection:
-            board.end_sessions(connection, [A.id])
-        taken: dict[int, int] = {}
-        while len(taken) < 4:
-            taken |= take(engine, board, B, epochs)
+        bury(engine, board)
+        take_all(engine, board, B, epochs)
         with pytest.raises(DBAPIError, match="terminating connection"):
             writing.execute(text("insert into written values (1)"))
     with engine.begin() as connection:
         assert connection.execute(text("select to_regclass('written')")).scalar() is None
+
+
+def test_what_a_dead_worker_was_just_taking_is_free_for_others(
+    engine: Engine, board: Board
+) -> None:
+    """It was suspended before its transaction ended: by all that others see, nobody owns it."""
+    with engine.connect() as taking:
+        board.sign(taking, A)
+        assert len(board.take(taking, A, NAME, ALL)) == 4
+        let_die(engine, A)
+        bury(engine, board)
+        take_all(engine, board, B, ALL)
+        with pytest.raises(DBAPIError, match="terminating connection"):
+            taking.commit()
 
 
 def test_only_sessions_that_write_for_the_dead_are_ended(engine: Engine, board: Board) -> None:

@@ -153,6 +153,7 @@ class Board:
             f" (select 1 from whence_workers w where w.id = l.owner and w.until > {_NOW})"
             " order by slice for share"
         )
+        self._sign = f"select set_config('application_name', {mark}, true)"
         self._end_sessions = (
             "select pg_terminate_backend(pid) from pg_stat_activity"
             f" where application_name = {mark} and usename = current_user"
@@ -196,9 +197,14 @@ class Board:
         )
 
     def bury(self, connection: Connection) -> None:
-        """Remove those whose time has passed, unless they just renew it."""
+        """Remove those whose time has passed, unless they just renew it; with what they hold."""
         dead = [row[0] for row in connection.exec_driver_sql(self._overdue)]
         self.remove(connection, dead)
+        self.end_sessions(connection, dead)
+
+    def sign(self, connection: Connection, worker: Worker) -> None:
+        """Say whose transaction this is, so that it ends when the worker is dead."""
+        connection.exec_driver_sql(self._sign, (worker.session,))
 
     def add(self, connection: Connection, name: str, slices: int) -> None:
         """Make sure that a projection has so many leases; new ones are free."""

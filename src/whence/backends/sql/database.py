@@ -161,6 +161,8 @@ class ReadDatabase:
         """The same for what creates, drops or renames tables: one at a time over all processes."""
 
         def alone(connection: Connection) -> Result:
+            if self.leases is not None:
+                self.leases.sign(connection)
             with dialects.defining(connection):
                 return task(connection)
 

@@ -117,6 +117,10 @@ class Leases:
                 self._loop.call_soon_threadsafe(self._doubt, name)
             raise
 
+    def sign(self, connection: Connection) -> None:
+        """Let others end this transaction when they find this process dead."""
+        self._rounds.board.sign(connection, self._rounds.worker)
+
     async def status(self, name: str) -> list[Holder]:
         """Who owns what of a projection, whether or not this process takes part in it."""
         # Whoever asks may give up; the thread does not, and needs its connection until it is done.

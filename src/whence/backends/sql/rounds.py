@@ -2,7 +2,8 @@
 
 import secrets
 import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import getpid
 
@@ -76,26 +77,33 @@ class Rounds:
 
     def _renew(self, wanted: Mapping[str, int]) -> None:
         """Put off the end of this worker's time; if it has passed, be born again."""
-        new = sorted(wanted.keys() - self._wanted.keys())
-        if new:
-            with self._engine.begin() as connection:
-                for name in new:
-                    self.board.add(connection, name, wanted[name])
         sent = self._clock()
         with self._plain.connect() as connection:
             if not self.board.renew(connection, self.worker, wanted, self._seconds):
                 self.worker = _born()
                 self.board.enter(connection, self.worker, wanted, self._seconds)
-        self._wanted = wanted
         self.sure_until = sent + self._seconds * _SURE
+        new = sorted(wanted.keys() - self._wanted.keys())
+        if new:
+            with self._signed() as connection:
+                for name in new:
+                    self.board.add(connection, name, wanted[name])
+        self._wanted = wanted
         self._renew_at = sent + self._seconds * _RENEW
+
+    @contextmanager
+    def _signed(self) -> Generator[Connection]:
+        """A transaction that others end with this worker, so that its locks hold up nobody."""
+        with self._engine.begin() as connection:
+            self.board.sign(connection, self.worker)
+            yield connection
 
     def _view(self) -> View:
         """Who is there; the dead are removed, for ever."""
         with self._plain.connect() as connection:
             view = self.board.look(connection)
         if view.overdue:
-            with self._engine.begin() as connection:
+            with self._signed() as connection:
                 self.board.bury(connection)
                 view = self.board.look(connection)
         return view
@@ -108,7 +116,7 @@ class Rounds:
         owned: dict[str, Epochs] = {}
         giving: dict[str, Collection[int]] = {}
         settled = True
-        with self._engine.begin() as connection:
+        with self._signed() as connection:
             for name, slices in self._wanted.items():
                 todo = moves(name, leases[name][:slices], self.worker.id, view.on(name))
                 owned[name] = self._take(connection, name, todo, stuck)
