@@ -1,14 +1,19 @@
 """What the tables of workers and leases allow, step by step and at the worst moments."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError
 
 from whence.backends.sql.board import Board, Worker
+from whence.backends.sql.leases import elapsed
+from whence.backends.sql.rounds import Rounds, Standing
 from whence.leases import Lease
 from whence.subscribers import Overtaken
 
-from .kit import NAME, worker
+from .kit import NAME, connect, worker
 
 A, B = worker(1), worker(2)
 LONG = 60.0
@@ -208,6 +213,29 @@ def test_what_a_dead_worker_was_just_taking_is_free_for_others(
         take_all(engine, board, B, ALL)
         with pytest.raises(DBAPIError, match="terminating connection"):
             taking.commit()
+
+
+def test_nobody_waits_for_a_worker_that_hangs_while_it_joins(
+    engine: Engine, postgres_url: str
+) -> None:
+    """It was suspended after its leases were added: others add the same."""
+    other = connect(postgres_url)
+    joining, looking = Rounds(engine, LONG, elapsed), Rounds(other, LONG, elapsed)
+    others: list[Standing] = []
+
+    def impatient(connection: Any, _: object) -> None:
+        connection.execute("set lock_timeout = '1s'")
+        connection.commit()
+
+    def look(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("insert into whence_leases") and not others:
+            others.append(looking.look({NAME: 4}))
+
+    listen(other, "connect", impatient)
+    listen(engine, "after_cursor_execute", look)
+    joining.look({NAME: 4})
+    other.dispose()
+    assert [len(one.owned[NAME]) for one in others] == [4]
 
 
 def test_only_sessions_that_write_for_the_dead_are_ended(engine: Engine, board: Board) -> None:

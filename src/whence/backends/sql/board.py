@@ -123,7 +123,8 @@ class Board:
         )
         self._remove = f"delete from whence_workers where id = {mark}"
         self._add = (
-            f"insert into whence_leases (name, slice, epoch) values ({mark}, {mark}, 0)"
+            "insert into whence_leases (name, slice, epoch)"
+            f" select {mark}, number, 0 from generate_series(0, {mark} - 1) number"
             " on conflict do nothing"
         )
         self._leases = "select name, slice, owner, epoch from whence_leases order by name, slice"
@@ -207,9 +208,11 @@ class Board:
         connection.exec_driver_sql(self._sign, (worker.session,))
 
     def add(self, connection: Connection, name: str, slices: int) -> None:
-        """Make sure that a projection has so many leases; new ones are free."""
-        rows = [(name, number) for number in range(slices)]
-        connection.exec_driver_sql(self._add, rows)
+        """Make sure that a projection has so many leases; new ones are free.
+
+        Others that do the same wait for this transaction: it should be no longer than this.
+        """
+        connection.exec_driver_sql(self._add, (name, slices))
 
     def leases(self, connection: Connection) -> dict[str, list[Lease]]:
         """All leases of all projections."""

@@ -79,16 +79,13 @@ class Rounds:
         """Put off the end of this worker's time; if it has passed, be born again."""
         sent = self._clock()
         with self._plain.connect() as connection:
+            for name in wanted.keys() - self._wanted.keys():
+                self.board.add(connection, name, wanted[name])
             if not self.board.renew(connection, self.worker, wanted, self._seconds):
                 self.worker = _born()
                 self.board.enter(connection, self.worker, wanted, self._seconds)
-        self.sure_until = sent + self._seconds * _SURE
-        new = sorted(wanted.keys() - self._wanted.keys())
-        if new:
-            with self._signed() as connection:
-                for name in new:
-                    self.board.add(connection, name, wanted[name])
         self._wanted = wanted
+        self.sure_until = sent + self._seconds * _SURE
         self._renew_at = sent + self._seconds * _RENEW
 
     @contextmanager
