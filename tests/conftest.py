@@ -11,7 +11,6 @@ installed, unless WHENCE_TEST_POSTGRES_VERSION says ``oldest`` or names one.
 import os
 import time
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from hypothesis import HealthCheck, settings
 from whence.testing.postgres import PostgresServer, PrivatePostgres, chosen, installations
 
 from . import packaged
-from .servers import Mariadb, mariadb, redis_server
+from .servers import Mariadb, mariadb, redis_server, schemas
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("dev", max_examples=30, deadline=None, suppress_health_check=_SLOW)
@@ -112,10 +111,9 @@ def _left_open(url: str, patience: float = 5.0) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="session")
 def postgres_schemas(postgres: PostgresServer) -> Iterator[Iterator[str]]:
-    """URLs of fresh, empty stores, each a schema in the same database: sooner made than that."""
-    url = postgres.create_database()
-    yield (f"{url}?schema=store{number}" for number in count())
-    postgres.drop_database(url)
+    """URLs of fresh, empty stores."""
+    with schemas(postgres) as urls:
+        yield urls
 
 
 @pytest.fixture

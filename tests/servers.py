@@ -11,9 +11,18 @@ from pathlib import Path
 import pymysql
 from pymysql.connections import Connection
 
+from whence.testing.postgres import PostgresServer
 from whence.testing.servers import ServerFolder, free_port
 
 _PATIENCE = 60.0
+
+
+@contextmanager
+def schemas(server: PostgresServer) -> Generator[Iterator[str]]:
+    """URLs of fresh, empty stores, each a schema in one database: sooner made than another."""
+    url = server.create_database()
+    yield (f"{url}?schema=store{number}" for number in count())
+    server.drop_database(url)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from whence.aggregate import Aggregate
 from whence.codec import Codec, unknown_type
 from whence.decider import yielded
 from whence.decisions import Decision, DecisionModel
-from whence.envelope import Recorded
+from whence.envelope import Recorded, id_of
 from whence.errors import Invalid
 from whence.evolving import Evolving, looking_at
 from whence.handlers import Handler
 from whence.messages import describe
 from whence.recording import Recorder
-from whence.repository import Repository, id_of, stream_of
+from whence.repository import Repository, stream_of
 from whence.sending import Context, Receipt
 from whence.store import EventQuery, EventStore, Item
 

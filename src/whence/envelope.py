@@ -35,6 +35,11 @@ def new_id() -> str:
     return f"{time_ns() // 1_000_000:012x}{_random.getrandbits(80):020x}"
 
 
+def id_of(stream: str) -> str:
+    """The id in a stream's name."""
+    return stream.partition("-")[2]
+
+
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
     """An event on its way into a store."""
 

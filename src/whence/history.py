@@ -8,11 +8,11 @@ from typing import Any, Generic, TypeVar, cast
 
 from whence.codec import Codec
 from whence.decider import Behaviour
-from whence.envelope import Recorded, to_micros
+from whence.envelope import Recorded, id_of, to_micros
 from whence.errors import NotFound
 from whence.evolving import Evolving, state_of
 from whence.plain import to_builtins
-from whence.repository import Repository, id_of
+from whence.repository import Repository
 from whence.store import EventStore, bare, in_stream
 
 S = TypeVar("S")

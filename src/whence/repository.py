@@ -15,7 +15,7 @@ from typing import Any
 
 from whence.codec import Codec, unknown_type
 from whence.decider import Behaviour
-from whence.envelope import Recorded, payloads
+from whence.envelope import Recorded, id_of, payloads
 from whence.errors import Invalid, Refused, Stale
 from whence.forms import Decode
 from whence.recording import Recorder
@@ -285,8 +285,3 @@ def stream_of(behaviour: Behaviour[Any], context: Context) -> str:
         except ValueError as error:
             raise Invalid(context.name, {behaviour.id_field: str(error)}) from error
     return stream
-
-
-def id_of(stream: str) -> str:
-    """The id in a stream's name."""
-    return stream.partition("-")[2]

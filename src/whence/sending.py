@@ -5,6 +5,7 @@ from typing import TypedDict
 
 from msgspec import Struct
 
+from whence.envelope import id_of
 from whence.errors import Invalid
 from whence.forms import Form
 from whence.store import EventStore, check_names, of_commit
@@ -116,4 +117,4 @@ async def find_receipt(store: EventStore, context: Context) -> Receipt | None:
 def _speaks_of(context: Context, streams: Iterable[str]) -> bool:
     """Whether all ``streams`` are those of things that the command names in its fields."""
     named = {str(getattr(context.command, field.name)) for field in context.form.message.fields}
-    return named.issuperset(stream.partition("-")[2] for stream in streams)
+    return named.issuperset(map(id_of, streams))

@@ -4,7 +4,6 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from itertools import count
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -12,6 +11,8 @@ import pytest
 
 from whence.testing.postgres import Installation, PostgresServer, PrivatePostgres, installations
 from whence.testing.servers import PATIENCE, ServerFolder, free_port
+
+from ..servers import schemas
 
 VERSIONS: Mapping[str, Installation | None] = {
     f"postgresql-{each.version}": each for each in reversed(installations())
@@ -99,6 +100,5 @@ def every_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def schemas_of_every_server(every_server: PostgresServer) -> Iterator[Iterator[str]]:
     """URLs of fresh, empty stores there."""
-    url = every_server.create_database()
-    yield (f"{url}?schema=store{number}" for number in count())
-    every_server.drop_database(url)
+    with schemas(every_server) as urls:
+        yield urls

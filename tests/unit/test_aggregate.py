@@ -11,9 +11,9 @@ import pytest
 
 from whence import Aggregate, Rejected, command, decide, event, evolve
 from whence.aggregate import behaviour_of, snake_case
+from whence.envelope import id_of
 from whence.errors import ChangedState, WiringError
 from whence.evolving import defaults, looking_at, state_of
-from whence.repository import id_of
 
 
 @event

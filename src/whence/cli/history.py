@@ -11,6 +11,7 @@ from whence.cli.output import Output
 from whence.cli.parameters import Count, Given, Pair
 from whence.cli.text import cell, clean, moment, plural, shorten, to_json
 from whence.decider import Behaviour
+from whence.envelope import id_of
 from whence.errors import NotFound
 from whence.history import Changed, History, Json, Moment, Past, differences, plain_state
 from whence.history import moment as time_of
@@ -156,7 +157,7 @@ async def _timeline(subject: Subject, limit: int, output: Output) -> None:
 async def _changes(subject: Subject, after: int) -> AsyncIterator[tuple[Past, list[Changed], Any]]:
     """Each event after the version ``after``, what it changed, and the state that it left."""
     behaviour = subject.behaviour
-    state = behaviour.initial(subject.stream.partition("-")[2])
+    state = behaviour.initial(id_of(subject.stream))
     before: Any = plain_state(state)
     async for past in subject.history.events():
         if past.version == after + 1:

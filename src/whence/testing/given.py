@@ -16,9 +16,10 @@ from whence.codec import Codec
 from whence.decider import Behaviour, Decider, DeciderBehaviour
 from whence.deciding import Scope
 from whence.decisions import Decides, Decision
+from whence.envelope import id_of
 from whence.errors import CodecError, Invalid, Refused, Rejected
 from whence.history import plain_state
-from whence.repository import id_of, stream_of
+from whence.repository import stream_of
 from whence.sending import Context
 
 _MISSING = object()
