@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from whence import App, Invalid, Rejected, Stale
+from whence import Aggregate, App, Invalid, Rejected, Stale, command, evolve
 from whence.testing.conformance.words import commit
 from whence.testing.conformance.words import event as new_event
 
@@ -18,6 +18,7 @@ from .school import (
     TakeNumber,
     define,
     graduate,
+    stored,
     take_number,
 )
 
@@ -68,17 +69,55 @@ async def test_the_version_that_the_sender_saw_counts(college: App) -> None:
             await app.send(TakeNumber(), version=1)
 
 
+async def test_a_version_of_one_of_several_aggregates_is_refused() -> None:
+    class Course(Aggregate):
+        @evolve
+        def _(self, event: Subscribed) -> None: ...
+
+    app = App("college", Student, Course, store="memory://")
+    app.decides(define)
+    app.decides(graduate)
+
+    @app.decides
+    def swap(command: Subscribe, student: Student, course: Course) -> Iterator[object]:
+        yield Subscribed(command.student_id, command.course_id)
+
+    async with app:
+        with pytest.raises(Invalid, match="it is decided on several aggregates: of which"):
+            await app.send(Subscribe("s1", "c1"), version=0)
+        assert (await app.send(Subscribe("s1", "c1"))).versions == {"student-s1": 1}
+
+
+async def test_a_decision_sees_how_many_events_an_aggregate_has_had(college: App) -> None:
+    @command
+    class Number:
+        student_id: str
+
+    @college.decides
+    def number(command: Number, student: Student) -> Iterator[object]:
+        yield Subscribed(command.student_id, f"at {student.version}")
+        yield Subscribed(command.student_id, f"at {student.version}")
+
+    async with college as app:
+        await app.send(Enrol("s1"))
+        await app.send(Number("s1"))
+        _, *subscribed = await stored(app)
+        assert [each.course_id for each in subscribed] == ["at 1", "at 2"]
+
+
 async def test_an_aggregate_without_an_id_is_invalid(college: App) -> None:
     async with college as app:
         with pytest.raises(Invalid, match="student_id: is empty"):
             await app.send(Subscribe("", "c1"))
 
 
-async def test_events_of_the_stream_that_it_does_not_fold_count(college: App) -> None:
+async def test_events_of_the_stream_that_it_does_not_fold_count_and_are_not_read(
+    college: App,
+) -> None:
     async with college as app:
         await app.send(Define("c1", 9))
         await app.send(Enrol("s1"))
         await app.running.store.append(
-            [commit(new_event("Numbered", "student-s1", data=b'{"number":1}'))]
+            [commit(new_event("Numbered", "student-s1", data=b"unreadable"))]
         )
         assert (await app.send(Subscribe("s1", "c1"))).versions == {"student-s1": 3}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from whence import App, Invalid, Receipt, Rejected, command
+from whence import App, DecisionModel, Invalid, Receipt, Rejected, command, event, evolve
 from whence.errors import ChangedState, UnknownType
 from whence.store import ALL
 from whence.testing.conformance.words import commit
@@ -107,6 +107,30 @@ async def test_models_are_folded_afresh_for_every_command(app: App) -> None:
             await app.send(Subscribe(f"s{n}", "c1"))
         with pytest.raises(Rejected, match=r"Only \[\]"):
             await app.send(Graduate("s9", ["c1"]))
+
+
+async def test_what_a_model_folds_is_known_though_nobody_has_sent_it(app: App) -> None:
+    @event
+    class Rung: ...
+
+    @command
+    class Answer: ...
+
+    class Bell(DecisionModel):
+        rings = 0
+
+        @evolve
+        def _(self, event: Rung) -> None:
+            self.rings += 1
+
+    @app.decides
+    def answer(command: Answer, bell: Bell) -> Iterator[object]:
+        raise Rejected(f"It rang {bell.rings} times")
+
+    async with app:
+        await app.running.store.append([commit(new_event("Rung"), new_event("Rung"))])
+        with pytest.raises(Rejected, match="It rang 2 times"):
+            await app.send(Answer())
 
 
 async def test_an_event_that_nobody_knows_is_named(app: App) -> None:

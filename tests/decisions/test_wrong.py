@@ -47,6 +47,9 @@ def no_command(seats: Seats) -> Any: ...
 def chosen_by_nothing(command: TakeNumber, seats: Seats) -> Any: ...
 
 
+def of_nobody(command: TakeNumber, student: Student) -> Any: ...
+
+
 def twice(command: Subscribe, one: Student, two: Student) -> Any: ...
 
 
@@ -83,6 +86,11 @@ def test_a_command_must_say_what_is_meant() -> None:
     )
     assert f"by which Seats ({school.__file__}:" in message
     assert f"is selected in the decision at {__file__}:" in message
+
+
+def test_a_command_must_say_which_aggregate_is_meant() -> None:
+    message = refused(of_nobody)
+    assert "has no field 'student_id', by which Student" in message
 
 
 def test_a_model_that_folds_nothing_is_refused() -> None:
