@@ -14,6 +14,7 @@ from typing import Any
 
 from whence.folds import Fold, Stuck
 from whence.store import ALL, EventStore
+from whence.tasks import ended
 from whence.telemetry import Telemetry
 from whence.verifying import Verification, Verified
 
@@ -51,9 +52,7 @@ class ContinuousCheck:
         """End."""
         if self._task is not None:
             task, self._task = self._task, None
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await ended(task)
 
     async def once(self) -> list[Verified[Any]]:
         """Compare a few rows of each read model now."""

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from time import monotonic
-from typing import Any
 
 from whence.envelope import Recorded
 from whence.leases import Ownership
 from whence.slices import Share
 from whence.store import PAGE_EVENTS, EventStore, Page
 from whence.subscribers import Follower
+from whence.tasks import ended
 
 
 class Walk:
@@ -39,8 +39,8 @@ class Walk:
 
     async def end(self) -> None:
         """Let others have what was this process's own."""
-        if self._joined:
-            self._joined, self.share = 0, Share(1, {})
+        joined, self._joined, self.share = self._joined, 0, Share(1, {})
+        if joined:
             await self._ownership.leave(self._follower.name)
 
     async def same(self) -> bool:
@@ -101,16 +101,7 @@ async def ahead(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
                 yield page
                 page = await fetching
             finally:
-                await _ended(fetching)
-
-
-async def _ended(task: asyncio.Future[Any]) -> None:
-    """End what nobody waits for any more."""
-    if not task.done():
-        task.cancel()
-        await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()  # whoever comes next comes across the same
+                await ended(fetching)  # whoever comes next comes across the same
 
 
 async def _together(pages: AsyncIterator[Page], at_once: int) -> AsyncGenerator[Page]:

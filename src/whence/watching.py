@@ -7,7 +7,7 @@ slow, or begins, reads the log itself up to where the follower is.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +17,7 @@ from whence.folds import NOTHING, Fold, Skipped, Step, Stuck
 from whence.readmodels import ReadModel
 from whence.storable import same
 from whence.store import ALL, EventQuery, EventStore
+from whence.tasks import ended
 from whence.tracing import Growing, Trace, query_of
 
 R = TypeVar("R", bound=ReadModel)
@@ -141,9 +142,7 @@ class Watching:
     async def _stop(self) -> None:
         if self._task is not None:
             task, self._task = self._task, None
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await ended(task)
 
 
 class _Group(Generic[R]):

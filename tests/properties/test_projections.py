@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from whence import subscriptions
+from whence import trouble
 from whence.app import App
 from whence.backends import memory
 from whence.backends.memory import MemoryStore
@@ -108,7 +108,7 @@ def failing_writes(faults: list[Fault], death: Death) -> Generator[None]:
 
     with (
         patch.object(ReadDatabase, "write", failing),
-        patch.object(subscriptions, "_PAUSES", (0.001,)),
+        patch.object(trouble, "_PAUSES", (0.001,)),
         patch.object(building, "_CHANGED", 2),
     ):
         yield
@@ -206,7 +206,7 @@ async def live(read_url: str, words: Words, faults: list[Fault]) -> None:
             await life.do("wait", None)
         if life.death.struck:
             await life.end()
-    with patch.object(subscriptions, "_PAUSES", (0.001,)):
+    with patch.object(trouble, "_PAUSES", (0.001,)):
         await life.check()
     await life.end()
 

@@ -18,6 +18,7 @@ from whence.backends.sql.board import Holder
 from whence.backends.sql.rounds import Rounds, Standing
 from whence.leases import Epochs, spans
 from whence.subscribers import Overtaken
+from whence.tasks import ended
 
 log = logging.getLogger("whence")
 
@@ -204,8 +205,7 @@ class Leases:
     async def _finish(
         self, rounds: Rounds, task: asyncio.Task[None], thread: ThreadPoolExecutor
     ) -> None:
-        task.cancel()
-        await asyncio.wait([task])  # awaiting it would take a cancellation of ours for its own
+        await ended(task)
         await self._last(thread, rounds.end)
         thread.shutdown(wait=False)
 
