@@ -16,6 +16,7 @@ from whence.config import Setting, settings
 from whence.decisions import Decides, Decision
 from whence.elsewhere import RowStore
 from whence.errors import WhenceError, WiringError
+from whence.finishing import finished
 from whence.pipeline import Authorize, Step
 from whence.store import EventStore
 from whence.sync import SyncApp
@@ -70,6 +71,7 @@ class App(Verbs):
         self._own_databases = True
         self._steps: list[tuple[Step, str | None, str | None]] = []
         self._running: Running | None = None
+        self._opening = False
         self.sync = SyncApp(name, self, self)
 
     def use(self, step: Step, *, before: str | None = None, after: str | None = None) -> Step:
@@ -130,7 +132,7 @@ class App(Verbs):
         other._own_databases = self._own_databases and store is None
         other.clock = clock or self.clock
         other.projecting = self.projecting if projecting is None else projecting
-        other._running = None
+        other._running, other._opening = None, False
         other.sync = SyncApp(self.name, other, other)
         return other
 
@@ -154,11 +156,19 @@ class App(Verbs):
 
     async def __aenter__(self) -> Self:
         """Open the store and start delivering."""
+        if self._opening or (self._running is not None and self._running.here):
+            raise WhenceError(f"{self.name} is open already")
+        self._opening = True
+        try:
+            self._running = await self._start()
+        finally:
+            self._opening = False
+        return self
+
+    async def _start(self) -> "Running":
         from whence.places import Places
         from whence.running import Running
 
-        if self._running is not None:
-            raise WhenceError(f"{self.name} is open already")
         chosen = self.settings()
         url = chosen["store"].value if "store" in chosen else None
         running = Running(
@@ -178,8 +188,7 @@ class App(Verbs):
             self,
         )
         await running.start()
-        self._running = running
-        return self
+        return running
 
     async def __aexit__(
         self,
@@ -187,9 +196,12 @@ class App(Verbs):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop delivering, finish what is under way, and let go of the store."""
+        """Stop delivering, finish what is under way, and let go of the store.
+
+        Cancelled meanwhile, it does so all the same.
+        """
         running, self._running = self.running, None
-        await running.stop()
+        await finished(running.stop())
 
 
 def load(spec: str) -> App:

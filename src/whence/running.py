@@ -1,5 +1,6 @@
 """What an application needs while it is open: its store, its bus, its read side."""
 
+import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -48,6 +49,7 @@ class Running:
         verify_every: float | None,
         app: object,
     ) -> None:
+        self._process = os.getpid()
         self.backend = backend(store) if isinstance(store, str) else given(store)
         self.store = self.backend.store
         self.telemetry = Telemetry()
@@ -69,6 +71,11 @@ class Running:
             self.store, self.reads.verifications(), self.telemetry, verify_every or 0.0
         )
         self._checking = verify_every is not None
+
+    @property
+    def here(self) -> bool:
+        """Whether this process has started it: its threads do not come with a fork."""
+        return self._process == os.getpid()
 
     async def start(self) -> None:
         """Open the store and start delivering; all of it, or nothing."""

@@ -5,9 +5,10 @@ One thin facade: everything runs on an event loop in a thread of its own.
 
 import asyncio
 from collections.abc import Collection, Coroutine, Iterator, Mapping
+from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager
 from datetime import date
-from threading import Thread, current_thread
+from threading import Lock, Thread, current_thread
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from whence.aggregate import Aggregate
@@ -42,15 +43,16 @@ class SyncApp:
         self._name, self._app, self._lifetime = name, verbs, lifetime
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
+        self._door = Lock()
 
     def __enter__(self) -> Self:
-        if self._loop is not None:
+        if self.is_open:
             raise WhenceError(f"{self._name} is open already")
-        self._loop = asyncio.new_event_loop()
+        loop = asyncio.new_event_loop()
         # A daemon: a script that forgets to close must still be able to end.
-        run = self._loop.run_forever
-        self._thread = Thread(target=run, name=f"whence {self._name}", daemon=True)
-        self._thread.start()
+        thread = Thread(target=loop.run_forever, name=f"whence {self._name}", daemon=True)
+        thread.start()
+        self._door, self._loop, self._thread = Lock(), loop, thread
         try:
             self.run(self._lifetime.__aenter__())
         except BaseException:
@@ -66,26 +68,38 @@ class SyncApp:
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be used."""
-        return self._loop is not None
+        """Whether it can be used. A fork does not get the thread that runs everything."""
+        thread = self._thread
+        return thread is not None and thread.is_alive()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` on the application's event loop and wait for its result."""
-        if self._loop is None:
-            work.close()
-            raise WhenceError(f"{self._name} is not open: use `with app.sync:`")
         if current_thread() is self._thread:
             work.close()
             raise WhenceError(
                 f"{self._name} would wait for itself: what runs inside the application, such as a"
                 " step or an answer, uses the application itself, and awaits"
             )
-        result = asyncio.run_coroutine_threadsafe(work, self._loop)
+        result = self._begin(work)
         try:
             return result.result()
+        except CancelledError as error:
+            if self._loop is None:
+                raise WhenceError(
+                    f"{self._name} was closed by another thread: what became of this is unknown"
+                ) from error
+            raise
         except BaseException:
             result.cancel()  # interrupted while waiting: what nobody waits for shall not go on
             raise
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        if self.is_open:
+            with self._door:  # nobody comes in while another thread closes it
+                if self._loop is not None:
+                    return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        raise WhenceError(f"{self._name} is not open: use `with app.sync:`")
 
     def send(self, command: object, **about: Unpack[Sending]) -> Receipt:
         """See `App.send`."""
@@ -156,7 +170,10 @@ class SyncApp:
         return SyncHistory(self, self._app.history(part, id))
 
     def _stop(self) -> None:
-        loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if not self.is_open:
+            return
+        with self._door:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop is not None and thread is not None:
             asyncio.run_coroutine_threadsafe(_finish(), loop).result()
             loop.call_soon_threadsafe(loop.stop)

@@ -47,6 +47,11 @@ class Verbs(ABC):
             raise WhenceError(
                 f"{self.name} is not open: use `async with app:`, or `with app.sync:` in a script"
             )
+        if not self._running.here:
+            raise WhenceError(
+                f"{self.name} is open in the process that this one was forked from: open it here,"
+                " after the fork"
+            )
         return self._running
 
     async def send(self, command: object, **about: Unpack[Sending]) -> Receipt:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from whence.backends.sqlite.file import size_of, wal_of
+from whence.backends.sqlite.file import beside, real, size_of, wal_of
 from whence.errors import (
     DamagedStore,
     ForeignStore,
@@ -88,15 +88,16 @@ def read_only(path: Path) -> ReadOnlyStore:
 
 
 def _cannot_open(path: Path, error: sqlite3.Error) -> StoreError:
-    if not os.path.isdir(path.parent):
-        return StoreError(f"{path.parent} is not a directory: create it first")
-    if _closed_log(path) or not os.access(path.parent, os.W_OK):
+    folder = real(path).parent
+    if not os.path.isdir(folder):
+        return StoreError(f"{folder} is not a directory: create it first")
+    if _closed_log(path) or not os.access(folder, os.W_OK):
         return read_only(path)
     return StoreError(f"{path} cannot be opened, nor a file made there: {error}")
 
 
-def _closed_log(path: Path) -> str | None:
-    for log in (f"{path}-wal", f"{path}-shm"):
+def _closed_log(path: Path) -> Path | None:
+    for log in (wal_of(path), beside(path, "-shm")):
         if os.path.exists(log) and not os.access(log, os.R_OK | os.W_OK):
             return log
     return None
@@ -108,6 +109,6 @@ def _no_room(path: Path) -> bool:
     if largest != resource.RLIM_INFINITY and size + _ROOM_TO_GO_ON > largest:
         return True
     try:
-        return shutil.disk_usage(path.parent).free < _ROOM_TO_GO_ON
+        return shutil.disk_usage(real(path).parent).free < _ROOM_TO_GO_ON
     except OSError:  # it is not even there
         return False

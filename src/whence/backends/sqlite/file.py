@@ -26,6 +26,8 @@ pragma cache_size = -16384;
 """
 
 Identity = tuple[int, int]
+_in_use: set[tuple[Identity | None, int, int]] = set()
+"""The files that are open, each with the process that has opened it: a fork inherits this."""
 
 
 def identity(path: Path) -> Identity | None:
@@ -37,9 +39,20 @@ def identity(path: Path) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
+def real(path: Path) -> Path:
+    """Where ``path`` leads to, if it is a link: there SQLite keeps what belongs to the file."""
+    return Path(os.path.realpath(path))
+
+
 def wal_of(path: Path) -> Path:
     """The write-ahead log that SQLite keeps beside ``path``."""
-    return path.with_name(f"{path.name}-wal")
+    return beside(path, "-wal")
+
+
+def beside(path: Path, ending: str) -> Path:
+    """What SQLite keeps beside ``path``, whose name ends so."""
+    file = real(path)
+    return file.with_name(f"{file.name}{ending}")
 
 
 def size_of(path: Path) -> int:
@@ -50,12 +63,30 @@ def size_of(path: Path) -> int:
         return 0
 
 
+def check_fork(path: Path) -> None:
+    """Raise `StoreError` in the fork of a process that has ``path`` open.
+
+    SQLite would believe there that the locks of the other process are its own.
+    """
+    here, process = identity(path), os.getpid()
+    if any(file == here and opener != process for file, opener, _ in tuple(_in_use)):
+        raise forked(path)
+
+
 class File:
     """A SQLite file that exists. SQLite itself would not notice if it were moved or deleted."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()  # the program may change its directory
         self._identity = identity(self.path)
+
+    def opened(self) -> None:
+        """It is in use here, until it is `closed`. See `check_fork`."""
+        _in_use.add((self._identity, os.getpid(), id(self)))
+
+    def closed(self) -> None:
+        """It is no longer in use here."""
+        _in_use.discard((self._identity, os.getpid(), id(self)))
 
     def check(self) -> None:
         """Raise `StoreError` unless it still is what lies at its path."""
@@ -142,4 +173,13 @@ def gone(path: Path) -> StoreError:
     return StoreError(
         f"{path} was moved, deleted or replaced while it was open: put it back,"
         " or start again to go on with what is there now"
+    )
+
+
+def forked(path: Path) -> StoreError:
+    """What to say to a process that has inherited an open file."""
+    return StoreError(
+        f"{path} is open in the process that this one was forked from, and no SQLite file can be"
+        " used on both sides of a fork: open it after the fork only, or start processes with"
+        " 'spawn' or 'forkserver'"
     )

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from whence.backends.sqlite.failures import translated
-from whence.backends.sqlite.file import File
+from whence.backends.sqlite.file import File, check_fork
 from whence.backends.sqlite.soundness import check_file
 from whence.errors import (
     ForeignStore,
@@ -39,6 +39,7 @@ def prepare(path: Path) -> File:
     Raises the `StoreError` that names what is wrong, and has then changed nothing.
     """
     if os.path.exists(path):
+        check_fork(path)
         check_file(path)
     try:
         with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:

@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from whence.backends.sqlite.failures import damaged, read_only, translated
-from whence.backends.sqlite.file import size_of, wal_of
-from whence.errors import ForeignStore
+from whence.backends.sqlite.file import beside, real, size_of, wal_of
+from whence.errors import ForeignStore, StoreError
 
 _PATIENCE = 30
 """Seconds to wait for others that open the file at the same time."""
@@ -23,8 +23,13 @@ def check_file(path: Path) -> None:
         raise ForeignStore(f"{path} is a directory: give the path of a file")
     if not path.is_file():
         raise ForeignStore(f"{path} is not a file: give another path")
-    if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
+    if not os.access(path, os.R_OK | os.W_OK) or not os.access(real(path).parent, os.W_OK):
         raise read_only(path)
+    if (names := path.stat().st_nlink) > 1:
+        raise StoreError(
+            f"{path} has {names} names (hard links), and SQLite would keep a log for each of them:"
+            " leave it one, and give the others copies of the file"
+        )
     if size_of(path) == 1:  # SQLite would take it for an empty file
         raise ForeignStore(f"{path} is not a SQLite file: give another path, or move it away")
     _check_length(path)
@@ -39,7 +44,7 @@ def _check_length(path: Path) -> None:
     """
     logged = size_of(wal_of(path)) > 0  # looked at first: who begins a file begins its log later
     size = size_of(path)
-    if path.with_name(f"{path.name}-journal").exists():
+    if beside(path, "-journal").exists():
         return  # somebody begins it
     if size == 0:
         if logged:

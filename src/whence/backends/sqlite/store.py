@@ -12,10 +12,12 @@ from typing import TypeVar
 from whence.backends.sqlite import schema, selecting
 from whence.backends.sqlite.appending import Inline
 from whence.backends.sqlite.failures import translated
+from whence.backends.sqlite.file import forked
 from whence.backends.sqlite.readers import Readers
 from whence.backends.sqlite.watcher import Watcher
 from whence.backends.sqlite.writer import Writer
 from whence.errors import StoreError
+from whence.finishing import finished
 from whence.store import Commit, EventQuery, Outcome, Page, check_read
 
 Result = TypeVar("Result")
@@ -36,6 +38,8 @@ class SqliteStore:
         """Set it before the store is opened."""
         self._number_of_readers = readers
         self._open: _Parts | None = None
+        self._closing = ExitStack()
+        self._process = 0  # that has opened it: its threads and locks do not come with a fork
         self._opening = threading.Lock()
 
     async def __aenter__(self) -> "SqliteStore":
@@ -47,15 +51,23 @@ class SqliteStore:
 
     async def open(self) -> None:
         """Create the file or check it. Raises the `StoreError` that says what is wrong."""
-        if self._open is None:
-            await asyncio.to_thread(self._start)
+        if self._open is not None:
+            return
+        try:
+            await finished(asyncio.to_thread(self._start))
+        except asyncio.CancelledError:  # nobody else would close what the thread has opened
+            await self.close()
+            raise
 
     async def close(self) -> None:
-        """Finish what waits and let go of the file."""
-        if self._open is not None:
-            parts, self._open = self._open, None
-            await asyncio.sleep(0)  # what this iteration of the loop has brought is on its way
-            await asyncio.to_thread(_close, parts)
+        """Finish what waits and let go of the file. In a fork there is nothing to let go of."""
+        if self._open is not None and self._process == os.getpid():
+            self._open = None
+            await finished(self._let_go())
+
+    async def _let_go(self) -> None:
+        await asyncio.sleep(0)  # what this iteration of the loop has brought is on its way
+        await asyncio.to_thread(self._closing.close)
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
         """See `EventStore.append`. Cancelled while it waits: the outcome is unknown."""
@@ -113,6 +125,8 @@ class SqliteStore:
     def _parts(self) -> _Parts:
         if self._open is None:
             raise StoreError(f"{self.path} is not open: use `async with SqliteStore(path)`")
+        if self._process != os.getpid():
+            raise forked(self.path)
         return self._open
 
     def _start(self) -> None:
@@ -120,16 +134,17 @@ class SqliteStore:
             if self._open is not None:  # by somebody at the same time
                 return
             file = schema.prepare(self.path)
-            watcher = Watcher(file)
-            try:
-                writer = Writer(file, watcher.moved, self.inline)
-            except sqlite3.Error as error:
-                watcher.close()
-                raise translated(error, self.path) from error
-            self._open = writer, Readers(file, self._number_of_readers), watcher
-
-
-def _close(parts: _Parts) -> None:
-    with ExitStack() as closing:
-        for part in reversed(parts):
-            closing.callback(part.close)
+            with ExitStack() as undoing:
+                undoing.callback(file.closed)
+                file.opened()
+                watcher = Watcher(file)
+                undoing.callback(watcher.close)
+                readers = Readers(file, self._number_of_readers)
+                undoing.callback(readers.close)
+                try:
+                    writer = Writer(file, watcher.moved, self.inline)
+                except sqlite3.Error as error:
+                    raise translated(error, self.path) from error
+                undoing.callback(writer.close)
+                self._closing = undoing.pop_all()
+            self._process, self._open = os.getpid(), (writer, readers, watcher)
