@@ -103,6 +103,15 @@ async def test_none_is_saved_unless_asked_for(url: str) -> None:
         await app.send(Add("S1", 1))
         assert await kept(app, "never-S1") is None
 
+        class Unwanted:
+            async def load(self, stream: str, shape: str) -> Snapshot | None:
+                pytest.fail("none is looked for")
+
+            async def save(self, stream: str, snapshot: Snapshot) -> None: ...
+
+        app.running.repository._snapshots = Unwanted()  # pyright: ignore[reportPrivateUsage]
+        assert (await app.send(Add("S2", 1))).versions == {"never-S2": 100}
+
 
 async def test_what_it_holds_is_not_read_again(tmp_path: Path) -> None:
     store = Observed()

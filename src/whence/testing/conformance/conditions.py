@@ -5,6 +5,7 @@ import asyncio
 from whence.errors import Conflict
 from whence.store import (
     ALL,
+    LAST_POSITION,
     MOST_CONFLICTING,
     PAGE_EVENTS,
     Appended,
@@ -92,6 +93,17 @@ class ExpectedVersions(Suite):
         conflict = refused(outcomes[1])
         assert [(e.type, e.version) for e in conflict.events] == [("b", 2)]
         assert conflict.events == tuple((await collect(store.read(ALL)))[1:])
+
+    async def test_what_was_expected_of_the_call_is_not_listed(self, store: EventStore) -> None:
+        outcomes = await store.append(
+            [
+                commit(event("a", "s"), expected={"s": 0}),
+                commit(event("b", "s"), expected={"s": 1}),
+                commit(event("c", "s"), expected={"s": 1}),
+            ]
+        )
+        assert [type(o) for o in outcomes] == [Appended, Appended, Conflict]
+        assert [e.type for e in refused(outcomes[2]).events] == ["b"]
 
     async def test_of_writers_at_once_one_wins(self, store: EventStore) -> None:
         racing = [outcome(store, happened("s", expected=0)) for _ in range(16)]
@@ -185,6 +197,16 @@ class Unless(Suite):
         assert [type(o) for o in outcomes] == [Appended, Conflict, Conflict, Appended]
         log = await collect(store.read(ALL))
         assert refused(outcomes[1]).events == (log[1],)
+
+    async def test_but_not_those_before_the_position(self, store: EventStore) -> None:
+        outcomes = await store.append(
+            [
+                commit(event("a")),
+                commit(event("b"), unless=matching(["a"]), after=LAST_POSITION),
+                commit(event("c"), unless=matching(["b"])),
+            ]
+        )
+        assert [type(o) for o in outcomes] == [Appended, Appended, Conflict]
 
     async def test_of_claims_at_once_one_wins(self, store: EventStore) -> None:
         claim = matching(["claimed"], ["name:u1"])

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from whence.envelope import Recorded
 from whence.errors import Conflict
-from whence.store import ALL, MOST_CONFLICTING, Commit, EventQuery, Outcome
+from whence.store import ALL, MOST_CONFLICTING, Commit, EventQuery, Outcome, of_commit
 from whence.testing.conformance import Boundaries, ExpectedVersions, Suite, Unless
 from whence.testing.faults.faulty import Faulty, changed
 
@@ -106,6 +106,27 @@ class HidesWhatCameBetween(Faulty):
         return [Conflict(o.expected, o.actual) if isinstance(o, Conflict) else o for o in outcomes]
 
 
+class ListsItsCall(Faulty):
+    """Lists what came earlier in the same call, also as far as the writer expected it."""
+
+    caught_by: ClassVar[type[Suite]] = ExpectedVersions
+
+    async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
+        outcomes = await self._right.append(commits)
+        return [
+            await self._with(o, commits[:n]) if isinstance(o, Conflict) else o
+            for n, o in enumerate(outcomes)
+        ]
+
+    async def _with(self, conflict: Conflict, earlier: Sequence[Commit]) -> Conflict:
+        events = list(conflict.events)
+        for commit in earlier:
+            async for page in self._right.read(of_commit(commit.id)):
+                events += [e for e in page.events if e.stream in conflict.expected]
+        listed = {event.position: event for event in events}
+        return Conflict(conflict.expected, conflict.actual, [listed[at] for at in sorted(listed)])
+
+
 # Queries as conditions
 
 
@@ -134,6 +155,16 @@ class SeesTheLastAgain(Faulty):
 
     def commit(self, commit: Commit) -> Commit:
         return changed(commit, after=max(commit.after - 1, 0))
+
+
+class SeesItsCallAgain(Faulty):
+    """Takes what came earlier in the same call for unseen, whatever was seen."""
+
+    caught_by: ClassVar[type[Suite]] = Unless
+
+    async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
+        head = await self._right.head()
+        return await self._right.append([changed(c, after=min(c.after, head)) for c in commits])
 
 
 class MissesTheFirst(Faulty):
