@@ -215,6 +215,23 @@ def test_what_a_dead_worker_was_just_taking_is_free_for_others(
             taking.commit()
 
 
+def test_a_worker_does_not_end_before_what_it_writes(engine: Engine, postgres_url: str) -> None:
+    """Else it could hang with locks that nobody would know to be its own."""
+    impatient = connect(postgres_url)
+    listen(impatient, "connect", _give_up_soon)
+    rounds = Rounds(impatient, LONG, elapsed)
+    epochs = rounds.look({NAME: 4}).owned[NAME]
+    with engine.connect() as writing:
+        rounds.board.fence(writing, rounds.worker, NAME, epochs)
+        with pytest.raises(DBAPIError, match="lock timeout"):
+            rounds.end()
+        (holder,) = rounds.holders(NAME)
+        assert holder.worker == rounds.worker.id
+    rounds.end()
+    assert rounds.holders(NAME) == []
+    impatient.dispose()
+
+
 def test_nobody_waits_for_a_worker_that_hangs_while_it_joins(
     engine: Engine, postgres_url: str
 ) -> None:
@@ -223,15 +240,11 @@ def test_nobody_waits_for_a_worker_that_hangs_while_it_joins(
     joining, looking = Rounds(engine, LONG, elapsed), Rounds(other, LONG, elapsed)
     others: list[Standing] = []
 
-    def impatient(connection: Any, _: object) -> None:
-        connection.execute("set lock_timeout = '1s'")
-        connection.commit()
-
     def look(_: object, __: object, statement: str, *___: object) -> None:
         if statement.startswith("insert into whence_leases") and not others:
             others.append(looking.look({NAME: 4}))
 
-    listen(other, "connect", impatient)
+    listen(other, "connect", _give_up_soon)
     listen(engine, "after_cursor_execute", look)
     joining.look({NAME: 4})
     other.dispose()
@@ -259,3 +272,9 @@ def test_the_board_says_who_holds_what(engine: Engine, board: Board) -> None:
     assert (first.worker, first.host, first.pid, first.slices) == (B.id, "host", 2, (0,))
     assert (second.worker, second.slices) == (A.id, (1, 3))
     assert 0 < first.seconds <= LONG
+
+
+def _give_up_soon(connection: Any, _: object) -> None:
+    """Wait for no lock for longer than this."""
+    connection.execute("set lock_timeout = '1s'")
+    connection.commit()

@@ -87,7 +87,7 @@ class ReadDatabase:
                 ThreadPoolExecutor(writers, "whence-project"),
             )
             try:
-                await self.define(self._create)
+                await self._make_tables()
             except BaseException:
                 await self.close()
                 raise
@@ -176,6 +176,14 @@ class ReadDatabase:
             raise StoreError(f"the read database {self.url} is not open")
         return self._pools[which]
 
+    async def _make_tables(self) -> None:
+        try:
+            await self.define(self._create)
+        except StoreError as error:  # perhaps it was suspended for so long that others went on
+            if not _is_lost(error):
+                raise
+            await self.define(self._create)
+
     def _create(self, connection: Connection) -> None:
         schema.create(connection)
         if self.leases is not None:
@@ -188,10 +196,9 @@ class ReadDatabase:
         try:
             return self._transaction(options, task)
         except StoreError as error:
-            cause = error.__cause__
-            if isinstance(cause, DBAPIError) and cause.connection_invalidated:
-                return self._transaction(options, task)
-            raise
+            if not _is_lost(error):
+                raise
+            return self._transaction(options, task)
 
     def _transaction(
         self, options: dict[str, Any], task: Callable[[Connection], Result]
@@ -220,6 +227,12 @@ class ReadDatabase:
             event.listen(engine, "connect", _prepare)
             event.listen(engine, "begin", _begin)
         return engine
+
+
+def _is_lost(error: StoreError) -> bool:
+    """Whether it was the connection, so that another one may do."""
+    cause = error.__cause__
+    return isinstance(cause, DBAPIError) and cause.connection_invalidated
 
 
 def _prepare(connection: sqlite3.Connection, _: object) -> None:

@@ -7,6 +7,8 @@ from sqlalchemy import Connection, Dialect
 
 _DEFINING = 7_430_212_118
 """The number of the lock that whoever changes tables holds: any number that is only ours."""
+SILENCE = "10s"
+"""How long it may be silent meanwhile: what is suspended for longer loses the lock."""
 
 
 def mark_of(dialect: Dialect) -> str:
@@ -38,6 +40,8 @@ def is_mysql(dialect: Dialect) -> bool:
 def defining(connection: Connection) -> Generator[None]:
     """Whoever changes tables does so alone, over all processes."""
     if is_postgres(connection.dialect):
+        # Who has just started is no worker yet, so nobody else would find out that it is dead.
+        _be_patient(connection, SILENCE)
         connection.exec_driver_sql(f"select pg_advisory_xact_lock({_DEFINING})")
         yield
     elif is_mysql(connection.dialect):
@@ -48,6 +52,17 @@ def defining(connection: Connection) -> Generator[None]:
             connection.exec_driver_sql(f"select release_lock('whence {_DEFINING}')")
     else:  # SQLite's writers are alone anyway
         yield
+
+
+def wait_elsewhere(connection: Connection) -> None:
+    """From here on nothing may be heard of this transaction for as long as another store takes."""
+    if is_postgres(connection.dialect):
+        _be_patient(connection, "0")
+
+
+def _be_patient(connection: Connection, silence: str) -> None:
+    """Let the server end this session if nothing is heard of its open transaction for so long."""
+    connection.exec_driver_sql(f"set local idle_in_transaction_session_timeout = '{silence}'")
 
 
 def wait_briefly(connection: Connection) -> None:

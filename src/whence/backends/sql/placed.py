@@ -54,14 +54,14 @@ class PlacedGenerations(Generations):
     def _empty(self, connection: Connection) -> None:
         live = self._database.registry.load(connection, self.live)
         if live is not None and not self._is_there(connection, self.live):
-            self._place.empty(live.generation)
+            self._place.empty(connection, live.generation)
         self._place.sweep(connection, (self.live,))
 
     def _is_there(self, connection: Connection, name: str) -> bool:
         return bool(self._database.checkpoints.load(connection, name))
 
     def _make_table(self, connection: Connection, name: str, generation: int) -> None:
-        self._place.empty(generation)  # of what was left there
+        self._place.empty(connection, generation)  # of what was left there
 
     def _drop_table(self, connection: Connection, name: str) -> None:
         pass  # see `sweep`

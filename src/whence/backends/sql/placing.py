@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from whence.backends.sql.answering import never_projected
 from whence.backends.sql.database import ReadDatabase
+from whence.backends.sql.dialects import wait_elsewhere
 from whence.codec import Codec
 from whence.elsewhere import Document, RowStore, table_name
 from whence.errors import StoreError
@@ -86,8 +87,9 @@ class Place(Generic[R]):
         with self._reached():
             self._store.delete(self._table(connection, name), [name_of(key) for key in keys])
 
-    def empty(self, generation: int) -> None:
+    def empty(self, connection: Connection, generation: int) -> None:
         """Forget a generation."""
+        wait_elsewhere(connection)
         with self._reached():
             self._store.delete(table_name(self._spec.name, generation))
 
@@ -96,7 +98,7 @@ class Place(Generic[R]):
         records = [self._database.registry.load(connection, name) for name in names]
         kept = {record.generation for record in records if record is not None}
         for generation in set(range(1, max(kept, default=0) + 2)) - kept:
-            self.empty(generation)
+            self.empty(connection, generation)
 
     def _table(self, connection: Connection, name: str) -> str:
         record = self._database.registry.load(connection, name)

@@ -66,8 +66,14 @@ class Rounds:
         self._seen = None
 
     def end(self) -> None:
-        """The worker ends, and with it all its leases."""
+        """The worker ends, and with it all its leases, once nobody writes to what is its own.
+
+        So whoever is not on the board any more holds nothing locked: others that find it hanging
+        before that bury it, with what it has left open.
+        """
         with self._plain.connect() as connection:
+            for name in self._wanted:
+                self.board.give_back_all(connection, self.worker, name)
             self.board.remove(connection, [self.worker.id])
 
     def holders(self, name: str) -> list[Holder]:
@@ -109,32 +115,25 @@ class Rounds:
         """Come nearer to a fair share of each projection."""
         with self._plain.connect() as connection:
             leases = self.board.leases(connection)
-        before, stuck = self._standing.giving, set[str]()
+        before = self._standing.giving
         owned: dict[str, Epochs] = {}
         giving: dict[str, Collection[int]] = {}
         settled = True
         with self._signed() as connection:
             for name, slices in self._wanted.items():
                 todo = moves(name, leases[name][:slices], self.worker.id, view.on(name))
-                owned[name] = self._take(connection, name, todo, stuck)
+                owned[name] = self._take(connection, name, todo)
                 giving[name] = self._give_back(connection, name, todo, before.get(name, ()))
                 settled = settled and not giving[name] and len(owned[name]) == todo.share
-        if stuck:
-            with self._plain.connect() as connection:
-                self.board.end_sessions(connection, stuck)
         return Standing(owned, giving, settled)
 
-    def _take(
-        self, connection: Connection, name: str, todo: Moves, stuck: set[str]
-    ) -> dict[int, int]:
-        """Take what is free; ``stuck`` becomes whoever is dead and still holds it locked."""
+    def _take(self, connection: Connection, name: str, todo: Moves) -> dict[int, int]:
+        """Take what is free, and what is not locked: that is tried again at the next look."""
         keep = {lease.slice: lease.epoch for lease in todo.keep}
         if not todo.take:
             return keep
         seen = {lease.slice: lease.epoch for lease in todo.take}
-        taken = self.board.take(connection, self.worker, name, seen)
-        stuck |= {one.owner for one in todo.take if one.owner and one.slice not in taken}
-        return keep | taken
+        return keep | self.board.take(connection, self.worker, name, seen)
 
     def _give_back(
         self, connection: Connection, name: str, todo: Moves, announced: Collection[int]
