@@ -90,7 +90,7 @@ def check_sending(command: str, about: Mapping[str, object]) -> None:
 
 def _is_simple(text: str) -> bool:
     """Whether ``text`` fits everywhere, as nearly all do."""
-    return text.isascii() and text.isprintable() and 0 < len(text) < 100
+    return text.isprintable() and 0 < len(text) < 100
 
 
 async def find_receipt(store: EventStore, context: Context) -> Receipt | None:

@@ -166,6 +166,7 @@ async def test_ids_are_texts_in_the_end() -> None:
     ("about", "problem"),
     [
         ({"id": ""}, "id: a commit needs an id"),
+        ({"id": "a\0"}, "id: a stream, type, tag or commit id may not hold a NUL"),
         ({"id": 7}, "id: Expected `str`, got `int`"),
         ({"id": "x" * 501}, "id: a stream, type, tag or commit id has at most 500 characters"),
         ({"by": 7}, "by: Expected `str`, got `int`"),

@@ -156,6 +156,18 @@ async def test_one_that_cannot_be_read_is_passed_over(
     assert "the snapshot of sum S1 is passed over" in caplog.text
 
 
+async def test_one_is_kept_for_each_stream_and_found_by_its_shape(url: str) -> None:
+    async with App("sums", Sum, store=url, read="sqlite://") as app:
+        snapshots = app.running.backend.snapshots
+        assert snapshots is not None
+        assert await snapshots.load("s", "square") is None
+        for version, shape in ((2, "square"), (3, "square"), (1, "round")):
+            await snapshots.save("s", snapshot := Snapshot(version, 9, shape, b"{}"))
+            assert await snapshots.load("s", shape) == snapshot
+        assert await snapshots.load("s", "square") is None
+        assert await snapshots.load("t", "round") is None
+
+
 async def test_one_that_cannot_be_saved_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:
     class Failing:
         async def load(self, stream: str, shape: str) -> Snapshot | None:

@@ -3,7 +3,18 @@
 import pytest
 
 from whence.envelope import NewEvent, Recorded, Stretch, payloads
-from whence.store import LAST_POSITION, MOST_CHARACTERS, Commit, EventQuery, Item, check_read
+from whence.store import (
+    ALL,
+    LAST_POSITION,
+    MOST_CHARACTERS,
+    Commit,
+    EventQuery,
+    Item,
+    any_of,
+    check_read,
+    in_stream,
+    matching,
+)
 
 GOOD = NewEvent("happened", b"{}", "s", ("x:1",))
 BAD_NAMES = {
@@ -90,3 +101,9 @@ def test_a_stretch_is_a_sequence_of_events() -> None:
     assert list(payloads(stretch)) == list(payloads(events)) == stretch.rows
     with pytest.raises(IndexError):
         stretch[3]
+
+
+def test_queries_put_together_ask_for_each_item_once_and_for_all_if_one_does() -> None:
+    one, other = matching(["a"]), in_stream("s")
+    assert any_of(one, other, one) == EventQuery((*one.items, *other.items))
+    assert any_of(one, ALL, other) is ALL
