@@ -69,7 +69,7 @@ class Recorder:
             raise Unknown(context.id, f"{error}") from error
         if found is None:
             raise outcome if isinstance(outcome, Unknown) else Unknown(context.id)
-        if isinstance(outcome, Unknown) and not context.repeatable:
+        if not context.repeatable:
             return msgspec.structs.replace(found, duplicate=False)  # nobody else has this id
         return found
 

@@ -91,6 +91,18 @@ def test_a_pydantic_class_is_stored_by_its_fields_names_whatever_its_aliases() -
     assert form(Around).decode(form(Around).keep(Around(inner))) == Around(inner)
 
 
+def test_aliases_that_are_names_of_other_fields_mix_nothing_up() -> None:
+    @event
+    class Swapped(pydantic.BaseModel):
+        one: int = pydantic.Field(alias="other")
+        other: int = pydantic.Field(alias="one")
+
+    swapped = Swapped(other=1, one=2)
+    assert (swapped.one, swapped.other) == (1, 2)
+    assert form(Swapped).decode(form(Swapped).keep(swapped)) == swapped
+    assert form(Swapped).convert({"one": 1, "other": 2}) == swapped
+
+
 def test_a_strict_pydantic_class_comes_back_too() -> None:
     @event
     class Strict(pydantic.BaseModel):
