@@ -8,7 +8,7 @@ from gitlog.application import app
 from gitlog.importing import Imported, import_history
 from gitlog.sources import Source, open_source
 from gitlog.summaries import Summary, repositories, summary
-from gitlog.trees import commit_at, tree_at, tree_lines
+from gitlog.trees import commit_at, commit_meant, tree_at, tree_lines
 
 __all__ = [
     "Imported",
@@ -16,6 +16,7 @@ __all__ = [
     "Summary",
     "app",
     "commit_at",
+    "commit_meant",
     "import_history",
     "open_source",
     "repositories",

@@ -49,6 +49,23 @@ def count(folder: Path) -> int:
     return int(counted.stdout)
 
 
+def name(folder: Path) -> str:
+    """What the repository is called that ``folder`` is in: as the folder that all of it is in."""
+    found = _run(folder, "rev-parse", "--show-toplevel")
+    if found.returncode == 0:
+        return Path(_line(found.stdout)).name
+    inside = Path(_line(_run(folder, "rev-parse", "--absolute-git-dir").stdout))
+    return inside.parent.name if inside.name == ".git" else inside.name.removesuffix(".git")
+
+
+def commit_named(folder: Path, name: str) -> str | None:
+    """The commit that a branch, a tag, or ``HEAD~3`` stands for; None: git knows none."""
+    if name.startswith("-"):
+        return None
+    found = _run(folder, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    return _line(found.stdout) if found.returncode == 0 else None
+
+
 def history(folder: Path, repository_id: str) -> Generator[RecordCommit, None, None]:
     """The commits, oldest first, each with its changes against its first parent."""
     if count(folder):
@@ -72,19 +89,23 @@ def _commits(words: Iterator[bytes], repository_id: str) -> Iterator[RecordCommi
             repository_id=repository_id,
             commit=commit,
             parent=parents.decode().partition(" ")[0],
-            time=_moment(iso.decode(), int(seconds)),
+            time=_moment(iso.decode(), seconds.decode()),
             author=author.decode(errors="replace"),
             changes=changes,
             subject=subject.decode(errors="replace"),
         )
 
 
-def _moment(iso: str, seconds: int) -> datetime:
-    """When it was committed; in UTC if its time zone is one that cannot be."""
+def _moment(iso: str, seconds: str) -> datetime:
+    """When it was committed; in UTC if its time zone cannot be, 1970 if its date cannot be."""
     try:
         return datetime.fromisoformat(iso)
     except ValueError:
-        return datetime.fromtimestamp(seconds, UTC)
+        pass
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError):  # as git itself shows most of these
+        return datetime.fromtimestamp(0, UTC)
 
 
 def _words(folder: Path) -> Iterator[bytes]:
@@ -112,9 +133,16 @@ def _words(folder: Path) -> Iterator[bytes]:
 def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = _git(folder, *words)
     try:
-        return subprocess.run(command, capture_output=True, text=True, env=_environment())
+        done = subprocess.run(command, capture_output=True, env=_environment())
     except FileNotFoundError as error:
         raise NoHistory("git is not installed, or not on the PATH") from error
+    # What it prints may be the name of a folder, what it complains is for people.
+    printed, complained = os.fsdecode(done.stdout), done.stderr.decode(errors="replace")
+    return subprocess.CompletedProcess(command, done.returncode, printed, complained)
+
+
+def _line(printed: str) -> str:
+    return printed.removesuffix("\n")
 
 
 def _git(folder: Path, *words: str) -> list[str]:

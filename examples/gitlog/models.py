@@ -16,8 +16,8 @@ RepositoryId = Annotated[str, Index()]
 
 
 def key_of(repository_id: str, what: str) -> str:
-    """The key of a row about something in a repository."""
-    return f"{repository_id}:{what}"
+    """The key of a row about something in a repository: up to the first colon it is its id."""
+    return f"{repository_id.replace('%', '%25').replace(':', '%3A')}:{what}"
 
 
 def by_path(event: CommitRecorded) -> list[str]:

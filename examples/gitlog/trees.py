@@ -3,12 +3,13 @@
 import hashlib
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from gitlog.errors import NoSuchMoment
 from gitlog.models import Commit
 from gitlog.paths import unquoted
 from gitlog.repositories import Repository
+from gitlog.sources import Source
 from whence import App
 from whence.history import moment as moment_of
 
@@ -32,6 +33,27 @@ async def commit_at(app: App, repository_id: str, moment: str | date | None = No
         if found is not None:
             return found
     return await _latest(app, repository_id, moment)
+
+
+async def commit_meant(app: App, repository_id: str, source: Source, moment: str) -> Commit:
+    """The commit of `commit_at`; or the one that its git repository means by ``moment``.
+
+    So a branch, a tag, or ``HEAD~3``. Raises `NoSuchMoment` also for a commit that was not
+    imported, since it is on none but other branches.
+    """
+    try:
+        return await commit_at(app, repository_id, moment)
+    except NoSuchMoment:
+        named = source.commit_named(moment)
+        if named is None:
+            raise
+    found = await _begins_with(app, repository_id, named)
+    if found is None:
+        raise NoSuchMoment(
+            f"{moment} is the commit {named}, which is not in the first-parent history of"
+            f" {repository_id}"
+        )
+    return found
 
 
 def tree_lines(repository: Repository) -> Iterator[str]:
@@ -68,8 +90,8 @@ async def _latest(app: App, repository_id: str, moment: str | date | None) -> Co
 
 def _time(moment: str | date) -> datetime:
     try:
-        return moment_of(moment)
-    except ValueError as error:
+        return moment_of(moment).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise NoSuchMoment(
             f"{moment!r} is neither a known commit nor a time such as 2019-03-26 or"
             " 2019-03-26T09:00:00+01:00"

@@ -195,14 +195,28 @@ def test_what_is_no_history_says_so(
     ("moment", "problem"),
     [
         ("1999-01-01", "pond had no commit yet at 1999-01-01"),
-        ("HEAD", "'HEAD' is neither a known commit nor a time such as 2019-03-26"),
+        ("goose", "'goose' is neither a known commit nor a time such as 2019-03-26"),
+        ("0001-01-01T00:00:00+14:00", "is neither a known commit nor a time such as 2019-03-26"),
+        ("-x", "'-x' is neither a known commit nor a time"),
         ("0000000", "'0000000' is neither a known commit nor a time"),
     ],
 )
 def test_a_moment_that_is_none_says_so(
     terminal: Terminal, pond: GitRepository, moment: str, problem: str
 ) -> None:
-    assert problem in terminal("demo", "git", "pond", "--tree", moment, code=7).err
+    assert problem in terminal("demo", "git", "pond", f"--tree={moment}", code=7).err
+
+
+def test_a_tree_is_found_by_what_git_calls_its_commit(
+    terminal: Terminal, pond: GitRepository
+) -> None:
+    pond.git("tag", "-a", "v1", "HEAD~2", "--message=the first")
+    for name in ("HEAD", "main", "v1", "HEAD~3", "side^"):
+        printed = terminal("demo", "git", "pond", "--tree", name).out.splitlines()
+        assert printed == lines_of(pond, name)
+    aside = pond.git("rev-parse", "side").decode().strip()
+    answer = terminal("demo", "git", "pond", "--tree", "side", code=7)
+    assert f"side is the commit {aside}, which is not in the first-parent history of" in answer.err
 
 
 def test_without_git_a_repository_cannot_be_read(

@@ -45,6 +45,16 @@ class GitRepository:
         self.git("commit", "--quiet", "--allow-empty", f"--message={subject}")
         return self.head()
 
+    def commit_by(self, ident: bytes, subject: bytes = b"odd") -> str:
+        """Commit nothing new, as ``ident``: a name, an address and a date, however odd."""
+        tree = self.git("write-tree").strip()
+        text = b"tree %s\nauthor %s\ncommitter %s\n\n%s" % (tree, ident, ident, subject)
+        file = self.folder / ".git" / "commit"
+        file.write_bytes(text)
+        hashed = self.git("hash-object", "-t", "commit", "-w", "--literally", str(file))
+        self.git("update-ref", "HEAD", hashed.decode().strip())
+        return self.head()
+
     def head(self) -> str:
         """The latest commit."""
         return self.git("rev-parse", "HEAD").decode().strip()

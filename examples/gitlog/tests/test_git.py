@@ -163,6 +163,68 @@ def test_a_commit_says_when_and_whom_it_follows(repository: GitRepository) -> No
     assert two.time.isoformat() == "2026-01-01T02:00:00+02:00"
 
 
+@pytest.mark.parametrize(
+    ("ident", "time", "author"),
+    [
+        (b"Ann <a@b> -86400 +0000", "1970-01-01T00:00:00+00:00", "Ann"),  # before all dates of git
+        (b"Ann <a@b> 99999999999999 +0000", "1970-01-01T00:00:00+00:00", "Ann"),  # after ours
+        (b"Ann <a@b> 1000000000 +9999", "2001-09-09T01:46:40+00:00", "Ann"),
+        (b"Ann <a@b> 253402300799 -1200", "9999-12-31T11:59:59-12:00", "Ann"),
+        (b"Ann <a@b> tomorrow", "1970-01-01T00:00:00+00:00", "Ann"),
+        (b"Ann", "1970-01-01T00:00:00+00:00", ""),
+        (b"", "1970-01-01T00:00:00+00:00", ""),
+        (b"Zo\xeb <a@b> 1000000000 +0000", "2001-09-09T01:46:40+00:00", "Zo\ufffd"),
+    ],
+)
+def test_a_date_or_name_that_cannot_be_is_not_in_the_way(
+    repository: GitRepository, ident: bytes, time: str, author: str
+) -> None:
+    odd = repository.commit_by(ident)
+    following = repository.commit("and on")
+    first, second = open_source(repository.folder).commits("pond")
+    assert (first.commit, first.time.isoformat(), first.author) == (odd, time, author)
+    assert (second.commit, second.parent, second.subject) == (following, odd, "and on")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (b"pond", "pond"),
+        (b"pond/.git", "pond"),
+        (b"pond/.git/refs", "pond"),
+        (b"pond/reed/green", "pond"),
+        (b"pond/reed/..", "pond"),
+        (b"aside", "aside"),
+        (b"bare.git", "bare"),
+        (b"bare.git/refs", "bare"),
+        (b"latin-1-\xe9", r'"latin-1-\351"'),
+        (b"new\nline", r'"new\nline"'),
+    ],
+)
+def test_a_repository_is_called_like_its_folder_wherever_one_stands_in_it(
+    repository: GitRepository, path: bytes, name: str
+) -> None:
+    repository.write("reed/green/leaf", "green")
+    repository.commit("begin")
+    folders = repository.folder.parent
+    for other in (b"latin-1-\xe9", b"new\nline"):
+        GitRepository(folders / os.fsdecode(other)).commit("begin")
+    repository.git("worktree", "add", "--quiet", "../aside")
+    repository.git("clone", "--quiet", "--bare", ".", "../bare.git")
+    source = open_source(folders / os.fsdecode(path))
+    assert (source.name, source.total) == (name, 1)
+
+
+def test_git_says_which_commit_a_name_stands_for(repository: GitRepository) -> None:
+    first, second = repository.commit("one"), repository.commit("two")
+    repository.git("tag", "-a", "v1", "--message=one", first)
+    named = open_source(repository.folder).commit_named
+    found = [named(name) for name in ("HEAD", "main", "v1", "HEAD~1", "@{0}", first[:7])]
+    assert found == [second, second, first, first, second, first]
+    nothing = ["v2", "HEAD~2", "HEAD:", "", "-x", "--all", "main..v1", "a b"]
+    assert [named(name) for name in nothing] == [None] * len(nothing)
+
+
 def test_an_empty_repository_has_no_commits(repository: GitRepository) -> None:
     source = open_source(repository.folder)
     assert source.total == 0

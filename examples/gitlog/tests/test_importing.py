@@ -89,6 +89,22 @@ async def test_two_repositories_may_share_their_commits(
     assert [file.key for file in files] == ["fork:swan", "pond:swan"]
 
 
+async def test_the_rows_of_two_repositories_never_meet(
+    app: App, repository: GitRepository
+) -> None:
+    repository.write("b:swan", "hiss")
+    repository.write("swan", "hiss")
+    repository.commit("swans")
+    source = open_source(repository.folder)
+    await import_history(app, source, "a")
+    last = await import_history(app, source, "a:b")
+    files = await app.read(File).order_by("repository_id", "path").after(last.position)
+    both = ["b:swan", "swan"]
+    assert [(f.repository_id, f.path) for f in files] == [
+        (n, p) for n in ("a", "a:b") for p in both
+    ]
+
+
 async def test_a_rewritten_history_is_refused(app: App, repository: GitRepository) -> None:
     await import_history(app, duck_pond(repository))
     repository.git("commit", "--quiet", "--amend", "--allow-empty", "--message=rewritten")

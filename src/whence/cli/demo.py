@@ -67,8 +67,8 @@ async def git(path: str, /, *, tree: str | None = None, session: Given) -> None:
     path
         A git repository, or a saved history (.jsonl or .jsonl.gz).
     tree
-        Print the tree as of this commit or time, and nothing else: a line of path, mode and blob,
-        separated by tabs, for each file.
+        Print the tree as of this commit or time, or of what git calls v1.0 or HEAD~3, and nothing
+        else: a line of path, mode and blob, separated by tabs, for each file.
     """
     _reach()
     from whence.cli.gitlog import import_git

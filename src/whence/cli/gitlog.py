@@ -6,7 +6,7 @@ from gitlog import (
     Imported,
     Source,
     Summary,
-    commit_at,
+    commit_meant,
     import_history,
     open_source,
     summary,
@@ -37,7 +37,7 @@ async def import_git(
             if tree is None:
                 await _summary(app, imported, store, output)
             else:
-                await _tree(app, imported.repository_id, tree, output)
+                await _tree(app, imported.repository_id, source, tree, output)
     except (NoHistory, NoSuchMoment) as error:
         raise NotFound(str(error)) from error
     except Rejected as error:
@@ -58,9 +58,9 @@ async def _import(app: App, source: Source, output: Output) -> Imported:
     return imported
 
 
-async def _tree(app: App, repository_id: str, moment: str, output: Output) -> None:
+async def _tree(app: App, repository_id: str, source: Source, moment: str, output: Output) -> None:
     await catch_up(app, ["commits"], output)
-    commit = await commit_at(app, repository_id, moment)
+    commit = await commit_meant(app, repository_id, source, moment)
     repository = await tree_at(app, repository_id, commit.commit)
     if output.json:
         parts = (line.split("\t") for line in tree_lines(repository))
