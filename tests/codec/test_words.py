@@ -33,6 +33,19 @@ def test_two_classes_under_one_name_are_refused_with_both_places() -> None:
     )
 
 
+def test_a_name_need_not_be_given() -> None:
+    @event()
+    class Came:
+        pass
+
+    @event(version=2)
+    class Went:
+        pass
+
+    assert describe(Came).words == ("Came",)
+    assert describe(Went).words == ("Went", "Went@2")
+
+
 def test_one_class_may_be_taken_in_again() -> None:
     codec = Codec("command", [Transfer])
     assert codec.form(Transfer) is codec.form(Transfer)

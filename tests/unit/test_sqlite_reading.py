@@ -91,3 +91,11 @@ async def test_an_event_knows_where_its_stream_begins(tmp_path: Path) -> None:
                 ).fetchall()
             )
     assert rows == [("", 0), ("s1", 2), ("s0", 3), ("s2", 4)] * 4
+
+
+async def test_each_look_is_taken_once(tmp_path: Path) -> None:
+    looks: list[int] = []
+    async with SqliteStore(tmp_path / "events.db") as store:
+        for number in range(50):
+            await store.query(lambda _, number=number: looks.append(number))
+    assert looks == [*range(50)]
