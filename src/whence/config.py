@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from whence.errors import WiringError
 
@@ -41,6 +41,8 @@ def settings(
         for name, value in values.items():
             if name not in NAMES:
                 raise WiringError(f"{source}: no setting is called {name!r}; known: {_known()}")
+            if isinstance(value, (dict, list)):
+                raise WiringError(f'{source}: {name} is one text, as in {name} = "..."')
             found[name] = Setting(name, str(value), source)
     given = {name: value for name, value in (code or {}).items() if value is not None}
     return found | {name: Setting(name, value, "code") for name, value in given.items()}
@@ -53,13 +55,20 @@ def _sources(environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str, Ma
         if own.is_file():
             yield str(own), _toml(own)
             break
-        if project.is_file() and (table := _toml(project).get("tool", {}).get("whence")):
+        if project.is_file() and (table := _own_table(project)):
             yield str(project), table
             break
     for name in NAMES:
         variable = f"WHENCE_{name.upper()}"
         if environ.get(variable):
             yield variable, {name: environ[variable]}
+
+
+def _own_table(project: Path) -> Mapping[str, Any]:
+    table = _toml(project).get("tool", {}).get("whence", {})
+    if not isinstance(table, dict):
+        raise WiringError(f"{project}: whence under [tool] is a table: write [tool.whence]")
+    return cast("dict[str, Any]", table)
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.envelope import Recorded
+from whence.mistakes import kind_and_place
 
 
 class WhenceError(Exception):
@@ -163,7 +164,7 @@ class HandlerFailed(WhenceError):
         super().__init__(
             f"{name} cannot handle the {recorded.type!r} at position {recorded.position}"
             f" ({recorded.stream or 'no stream'} version {recorded.version}):"
-            f" {type(error).__name__}: {error}"
+            f" {kind_and_place(error)}"
         )
         self.position: int = recorded.position
 

@@ -15,7 +15,7 @@ import msgspec
 
 from whence.errors import Invalid, Unstorable
 from whence.messages import Field, MessageType, place, pydantic_validator
-from whence.plain import from_plain, to_json
+from whence.plain import from_outside, from_plain, naming, to_json
 from whence.storable import check_storable, field_names, same, validated
 
 Decode = Callable[[bytes], Any]
@@ -147,14 +147,14 @@ class _FieldForm:
         try:
             again = self._decode(to_json(value))
         except (ValueError, TypeError) as error:
-            return _told(error)
+            return naming(value, _told(error)) if isinstance(value, float) else _told(error)
         if same(again, value):
             return None
         return f"Expected `{_name(self._type)}`, got `{type(value).__name__}`"
 
     def convert(self, value: Any, strict: bool) -> Any:
         """``value`` from outside as what the annotation says. Raises ValueError or TypeError."""
-        made = msgspec.convert(value, self._type, strict=strict, dec_hook=from_plain)
+        made = from_outside(value, self._type, strict=strict)
         return validated(made) if self._validate else made
 
 

@@ -165,7 +165,10 @@ def moment(text: str | date) -> datetime:
     What has no zone is UTC. Raises ValueError for other text.
     """
     if isinstance(text, str):
-        text = datetime.fromisoformat(text)
+        try:
+            text = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is no time: write it as in 2026-11-01T19:30Z") from error
     if not isinstance(text, datetime):
         text = datetime.combine(text, time(), UTC)
     return text if text.tzinfo else text.replace(tzinfo=UTC)

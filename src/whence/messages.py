@@ -159,11 +159,20 @@ def describe(cls: type, kind: Kind | None = None) -> MessageType:
     found = _registered.get(cls)
     if found is None:
         wanted = f"@{kind}" if kind else "@event, @command or @query"
-        raise WiringError(f"{place(cls)} is not a message: decorate it with {wanted}")
+        raise WiringError(f"{place(cls)} is not a message: {_instead_of(cls, wanted)}")
     if kind is not None and found.kind != kind:
         article = "an" if kind == "event" else "a"
         raise WiringError(f"{found} is used as {article} {kind}: decorate it with @{kind}")
     return found
+
+
+def _instead_of(cls: type, wanted: str) -> str:
+    """What to use where ``cls`` is no message."""
+    if issubclass(cls, type):
+        return f"give an object of the class with {wanted}, not the class itself"
+    if cls.__module__ == "builtins":
+        return f"a class of yours with {wanted} is wanted, or an object of it"
+    return f"decorate it with {wanted}"
 
 
 def spoken_in(modules: Collection[str], kind: Kind) -> list[MessageType]:
@@ -218,12 +227,29 @@ def _register(kind: Kind, first: Any, version: int) -> Any:
 
 def _made(cls: type[Any], where: str) -> type[Any]:
     """``cls`` as a dataclass. Raises `WiringError` for fields that it cannot have."""
+    check_typed(cls, where)
     try:
         return _frozen(cls)
     except (TypeError, ValueError) as error:
         mutable = "mutable default" in str(error)
         remedy = ", as in `field(default_factory=list)` of dataclasses" if mutable else ""
         raise WiringError(f"{where}: {cls.__name__}: {error}{remedy}") from error
+
+
+def check_typed(cls: type, where: str) -> None:
+    """Raise `WiringError` if ``cls`` has what looks like a field, but has no annotation.
+
+    Methods, nested classes and what begins with an underscore are none; CONSTANTS neither.
+    """
+    typed, attributes = inspect.get_annotations(cls), cast("dict[str, object]", vars(cls))
+    for name, value in attributes.items():
+        hidden = name.startswith("_") or name.isupper()
+        behaviour = callable(value) or hasattr(value, "__get__")
+        if name not in typed and not hidden and not behaviour:
+            raise WiringError(
+                f"{where}: {cls.__name__}.{name} has no type, so it is no field: write"
+                f" `{name}: {type(value).__name__} = {value!r}`"
+            )
 
 
 def _is_made(cls: type, where: str) -> bool:

@@ -1,10 +1,15 @@
 """Values of any kind of class as JSON, and back: msgspec's work, and Pydantic's for its own."""
 
+import re
 from typing import Any, Literal
 
 import msgspec
 
 from whence.messages import pydantic_validator
+
+_GOT = re.compile("got `[a-z]+`")
+_NO_TIME = "Invalid RFC3339 encoded datetime"
+"""What msgspec says of what is no time."""
 
 
 def to_plain(value: Any) -> Any:
@@ -22,6 +27,24 @@ def from_plain(cls: type, value: Any) -> Any:
         raise TypeError(f"cannot read a {cls.__name__}")
     # By way of JSON: there a text may stand for a date even in a strict model.
     return validator.validate_json(to_json(value), by_alias=False, by_name=True)
+
+
+def from_outside(value: Any, hint: Any, *, strict: bool = False) -> Any:
+    """``value`` as what ``hint`` says. Raises ValueError or TypeError.
+
+    Not ``strict``: text from forms and command lines may stand for numbers and the like.
+    """
+    try:
+        return msgspec.convert(value, hint, strict=strict, dec_hook=from_plain)
+    except msgspec.ValidationError as error:
+        said = str(error).replace(_NO_TIME, f"{_NO_TIME}, as in 2026-11-01T19:30:00Z")
+        is_text = isinstance(value, str) and not strict
+        raise ValueError(naming(value, said) if is_text else said) from error
+
+
+def naming(value: Any, problem: str) -> str:
+    """``problem`` with ``value`` itself: msgspec calls every text a `str`, and NaN a `null`."""
+    return _GOT.sub(lambda _: f"got {value!r}", problem)
 
 
 def to_builtins(value: object, *, in_order: bool = False) -> Any:

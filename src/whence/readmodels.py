@@ -40,7 +40,7 @@ from whence.elsewhere import RowStore
 from whence.errors import Invalid, WiringError
 from whence.fingerprints import fingerprint
 from whence.handlers import Handler, Key, collect, helpers
-from whence.messages import describe, place
+from whence.messages import check_typed, describe, place
 
 R = TypeVar("R", bound="ReadModel")
 
@@ -238,6 +238,7 @@ def _spec(cls: Any, key: str, name: str, kind: Kind) -> ReadModelSpec[Any]:
         wanted = f"a field {key!r}" if key else "a field"
         raise WiringError(f"{place(cls)} needs {wanted} that is the key of its rows")
     key = key or fields[0]
+    check_typed(cls, place(cls))
     _check_defaults(cls, key)
     hints = _annotations(cls)
     columns = tuple(column_of(cls, field, hints[field]) for field in fields)

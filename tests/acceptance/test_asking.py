@@ -76,7 +76,7 @@ def test_one_s_own_write_is_seen(account: Terminal) -> None:
         (("balance", "--where", "colour=red"), 2, "has no column 'colour'; its columns: account_"),
         (("balance", "--order", "colour"), 2, "has no column 'colour'"),
         (("balance", "--where", "owner"), 2, "'owner' is no field: write name=value"),
-        (("balance", "--where", "balance=much"), 3, "balance: Expected `int`, got `str`"),
+        (("balance", "--where", "balance=much"), 3, "balance: Expected `int`, got 'much'"),
         (("balance", "--where", f"balance={2**64}"), 3, "no column holds a number of this size"),
         (("balance", "--limit", "-1"), 2, "Must be >= 0"),
         (("balance", "--limit", f"{2**64}"), 2, "Must be <"),

@@ -100,6 +100,9 @@ def test_json_is_taken_at_its_word(bank: Terminal) -> None:
         (("OpenAccount", "account_id"), "'account_id' is no field: write name=value"),
         (("OpenAccount", "=ACC1"), "'=ACC1' is no field"),
         (("DepositMoney", "amount:=many"), "the value of amount is not JSON"),
+        (("DepositMoney", "amount:=many"), "amount=many says it as text"),
+        (("DepositMoney", "amount=1", "amount=2"), "amount is said twice: say it once"),
+        (("DepositMoney", "amount=1", "amount:=2"), "amount is said twice: say it once"),
         (("OpenAccount", "--json-input", "{"), "--json-input is not JSON"),
         (("OpenAccount", "--json-input", "[1]"), "--json-input takes an object"),
         (("OpenAccount", "--version", "-1"), "--version"),
@@ -114,6 +117,12 @@ def test_what_cannot_be_understood_says_how_to_write_it(
     answer = bank("send", *words, code=2)
     assert answer.err.startswith("error: ")
     assert problem in answer.err
+
+
+def test_what_is_wrong_with_a_text_names_the_text(bank: Terminal) -> None:
+    for amount in ("much", "1.5", "NaN"):
+        err = bank("send", "DepositMoney", f"amount={amount}", code=3).err
+        assert f"amount: Expected `int`, got '{amount}'" in err
 
 
 @pytest.mark.parametrize("words", [("OpenAcount",), ("OpenAccount",), ("OpenAccount", "owner")])

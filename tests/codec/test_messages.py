@@ -34,7 +34,7 @@ def test_all_bad_fields_are_named_at_once() -> None:
         "account_id": "is missing",
         "amount": "Expected `int` >= 1",
         "to": "Invalid UUID",
-        "at": "Invalid RFC3339 encoded datetime",
+        "at": "Invalid RFC3339 encoded datetime, as in 2026-11-01T19:30:00Z",
         "tags": "Expected `str`, got `int` - at `$[0]`",
     }
     assert str(caught.value).startswith("Transfer is not valid: colour: no such field; account_id")
@@ -95,6 +95,16 @@ def test_all_that_does_not_fit_is_named_at_once() -> None:
     assert list(caught.value.fields) == ["account_id", "amount", "to", "at", "tags"]
 
 
+@pytest.mark.parametrize("text", ["NaN", "inf", "-Infinity"])
+def test_a_number_that_is_none_is_called_by_its_name(text: str) -> None:
+    @command
+    class Weigh:
+        kilos: float
+
+    with pytest.raises(Invalid, match=f"kilos: Expected `float`, got {float(text)}"):
+        form(Weigh).check(form(Weigh).convert({"kilos": text}))
+
+
 def test_a_whole_number_fits_where_any_number_does() -> None:
     @command
     class Rate:
@@ -102,5 +112,5 @@ def test_a_whole_number_fits_where_any_number_does() -> None:
         price: Decimal
 
     form(Rate).check(Rate(1, 2))  # type: ignore[arg-type]  # pyright: ignore
-    with pytest.raises(Invalid, match="ratio: Expected `float`, got `null`"):
+    with pytest.raises(Invalid, match="ratio: Expected `float`, got nan"):
         form(Rate).check(Rate(math.nan, Decimal(1)))

@@ -121,7 +121,7 @@ async def test_what_answers_no_query_is_refused_at_start() -> None:
     assert "takes the query" in await refused(nothing)
     assert "does not say which query" in await refused(untyped)
     assert "is used as a query: decorate it with @query" in await refused(of_a_command)
-    assert "is not a message: decorate it with @query" in await refused(of_a_number)
+    assert "is not a message: a class of yours with @query is wanted" in await refused(of_a_number)
     assert "takes the query" in await refused(too_many)
 
 

@@ -102,10 +102,11 @@ async def test_it_is_tried_again_before_it_is_parked(
 
         await until(goes_well)
     said = [one.getMessage() for one in caplog.records if "stands still" in one.getMessage()]
-    assert said == [
+    assert len(said) == 1
+    assert said[0].startswith(
         "total stands still: total cannot handle the 'Counted' at position 1"
-        " (counter-A version 1): ValueError: 13 brings bad luck"
-    ]
+        " (counter-A version 1): ValueError: 13 brings bad luck at "
+    )
 
 
 async def test_what_cannot_be_read_waits_under_its_stream(read_url: str) -> None:

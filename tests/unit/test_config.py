@@ -104,6 +104,19 @@ def test_a_file_that_is_no_toml_is_named(folder: Path, content: bytes) -> None:
         settings(None, {}, folder)
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('[tool]\nwhence = "bank:app"', r"pyproject\.toml: whence under \[tool\] is a table"),
+        ('[tool.whence]\napp = ["bank:app"]', r'pyproject\.toml: app is one text, as in app = "'),
+    ],
+)
+def test_a_setting_of_another_shape_is_refused(folder: Path, content: str, problem: str) -> None:
+    (folder / "pyproject.toml").write_text(content)
+    with pytest.raises(WiringError, match=problem):
+        found(folder)
+
+
 def test_files_are_utf_8_whatever_the_locale(folder: Path) -> None:
     (folder / "whence.toml").write_bytes('store = "sqlite:///bücher.db"\n'.encode())
     assert settings(None, {}, folder)["store"].value == "sqlite:///bücher.db"

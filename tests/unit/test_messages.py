@@ -138,6 +138,47 @@ def test_a_class_that_inherits_from_a_message_is_none_by_itself() -> None:
         describe(Child, "event")
 
 
+@pytest.mark.parametrize(
+    ("cls", "instead"),
+    [
+        (type, "give an object of the class with @event, not the class itself"),
+        (list, "a class of yours with @event is wanted, or an object of it"),
+    ],
+)
+def test_what_is_pythons_own_is_no_message(cls: type, instead: str) -> None:
+    with pytest.raises(WiringError, match=f"is not a message: {instead}"):
+        describe(cls, "event")
+
+
+def test_a_field_without_a_type_is_refused() -> None:
+    with pytest.raises(
+        WiringError, match=rf"{__file__}:\d+: Named.owner has no type.+`owner: str"
+    ):
+
+        @event
+        class Named:
+            account_id: str
+            owner = ""
+
+
+def test_what_is_no_field_needs_no_type() -> None:
+    @event
+    class Named:
+        account_id: str
+        LIMIT = 5
+        _cache = 1
+
+        @property
+        def name(self) -> str:
+            return self.account_id
+
+        @classmethod
+        def anew(cls) -> "Named":
+            return cls("A")
+
+    assert [field.name for field in describe(Named).fields] == ["account_id"]
+
+
 @pytest.mark.parametrize("version", [0, -1])
 def test_versions_count_from_one(version: int) -> None:
     with pytest.raises(WiringError, match=rf"{__file__}:\d+: versions count from 1"):

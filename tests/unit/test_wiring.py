@@ -117,6 +117,17 @@ def test_an_aggregate_that_does_nothing_is_refused() -> None:
     assert "has no @decide and no @evolve: it does nothing" in refused(Idle)
 
 
+def test_a_column_without_a_type_is_refused() -> None:
+    with pytest.raises(WiringError, match=r"Named .+: Named.name has no type, .+`name: str = ''`"):
+
+        class Named(ReadModel):
+            door_id: str
+            name = ""
+
+            @evolve
+            def _(self, event: Opened) -> None: ...
+
+
 def test_a_read_model_that_folds_nothing_is_refused() -> None:
     class Still(ReadModel):
         door_id: str

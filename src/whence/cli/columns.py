@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import msgspec
-
 from whence.app import App
 from whence.cli.exits import UsageError
 from whence.cli.messages import unknown
 from whence.errors import Invalid
-from whence.plain import from_plain
+from whence.plain import from_outside
 from whence.readmodels import ReadModelSpec
 
 
@@ -24,8 +22,8 @@ def model_named(app: App, name: str) -> ReadModelSpec[Any]:
 def value_of(hint: Any, text: Any, name: str) -> Any:
     """What ``text`` stands for in the column ``name``. Raises `Invalid`."""
     try:
-        value = msgspec.convert(text, hint, strict=False, dec_hook=from_plain)
-    except (msgspec.ValidationError, ValueError, TypeError) as error:
+        value = from_outside(text, hint)
+    except (ValueError, TypeError) as error:
         raise Invalid("the question", {name: str(error)}) from error
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise Invalid("the question", {name: "no column holds a number of this size"})

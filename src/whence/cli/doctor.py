@@ -56,7 +56,7 @@ async def _examine(session: Session) -> AsyncIterator[Finding]:
     try:
         app = session.load()
         chosen = session.settings(app)
-    except Exception as error:  # whatever the application's module does when it is imported
+    except WhenceError as error:
         yield _trouble("application", error)
     else:
         yield Finding("application", "fine", _parts(app))
@@ -165,6 +165,10 @@ async def _read_model(subscription: Subscription) -> Finding:
             "made by other code than this",
             f"it is rebuilt when it is next projected, or by `whence rebuild {subscription.name}`",
         )
+    if missing := await subscription.subscriber.missing():
+        says = f"its table {', '.join(missing)} is gone: somebody has dropped it"
+        remedy = f"`whence rebuild {subscription.name}` makes it anew"
+        return Finding(name, "problem", says, remedy)
     return _followed(await subscription.status())
 
 
@@ -183,12 +187,8 @@ def _followed(status: Status) -> Finding:
     return Finding(name, "fine", f"up to date at position {status.position:,}")
 
 
-def _trouble(name: str, error: Exception) -> Finding:
-    """An error of ours says itself what to do; of another one it helps to know the kind."""
-    if isinstance(error, WhenceError):
-        return Finding(name, "problem", message_of(error))
-    says = f"{type(error).__name__}: {error}"
-    return Finding(name, "problem", says, "it is raised when the application is imported: mend it")
+def _trouble(name: str, error: WhenceError) -> Finding:
+    return Finding(name, "problem", message_of(error))
 
 
 def _parts(app: App) -> str:

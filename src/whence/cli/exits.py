@@ -19,6 +19,7 @@ from whence.errors import (
     WhenceError,
     WiringError,
 )
+from whence.mistakes import kind_and_text, lines_of
 
 DONE, FAILED, USAGE, PROBLEM, INTERRUPTED = 0, 1, 2, 9, 130
 
@@ -73,7 +74,13 @@ def as_document(error: BaseException) -> dict[str, Any]:
 
 
 def message_of(error: BaseException) -> str:
-    """What people are told of ``error``, and of what is behind it if that says more."""
+    """What people are told of ``error``, and of what is behind it if that says more.
+
+    Of one that is not ours: the lines of the application that led to it.
+    """
+    if not isinstance(error, WhenceError):
+        lines = [f"  {line.where}: {line.text}" for line in lines_of(error)]
+        return "\n".join([kind_and_text(error), *lines])
     said = str(error) or type(error).__name__
     cause = error.__cause__
     if isinstance(error, Behind) and cause is not None:

@@ -13,6 +13,11 @@ from whence.forms import Form
 
 T = TypeVar("T")
 
+_MADE_BY = {
+    "command": "Pass the aggregates that decide commands to App(...)",
+    "query": "Decorate the functions that answer queries with @app.answers",
+}
+
 
 def make(
     codec: Codec, kind: str, word: str, fields: Sequence[str], given: str | None = None
@@ -30,6 +35,8 @@ def named(codec: Codec, kind: str, word: str) -> Form:
     """The form of the message that is called ``word``. Raises `UsageError`, naming all."""
     form = codec.named(word)
     if form is None:
+        if not codec.messages:
+            raise UsageError(f"no {kind} is called {word!r}: there is none yet. {_MADE_BY[kind]}")
         known = sorted(message.word for message in codec.messages)
         raise UsageError(unknown(kind, word, known))
     return form
@@ -42,10 +49,10 @@ def pairs(texts: Sequence[str]) -> dict[str, Any]:
         name, separator, value = text.partition("=")
         if not separator or not name:
             raise UsageError(f"{text!r} is no field: write name=value, or name:=json")
-        if name.endswith(":"):
-            found[name[:-1]] = _json(value, f"the value of {name[:-1]}", object)
-        else:
-            found[name] = value
+        field = name.removesuffix(":")
+        if field in found:
+            raise UsageError(f"{field} is said twice: say it once")
+        found[field] = value if field == name else _json_of(field, value)
     return found
 
 
@@ -54,6 +61,14 @@ def unknown(kind: str, word: str, known: Sequence[str]) -> str:
     near = get_close_matches(word, known, 1)
     guess = f" Did you mean {near[0]}?" if near else ""
     return f"no {kind} is called {word!r}.{guess} There are: {', '.join(known) or 'none'}"
+
+
+def _json_of(field: str, text: str) -> object:
+    try:
+        return _json(text, f"the value of {field}", object)
+    except UsageError as error:
+        error.add_note(f"{field}={text} says it as text.")
+        raise
 
 
 def _object(text: str) -> dict[str, Any]:

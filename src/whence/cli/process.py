@@ -21,6 +21,7 @@ from whence.cli.exits import (
 from whence.cli.output import Output, Unwritten
 from whence.cli.text import clean_lines, to_json
 from whence.errors import WhenceError
+from whence.mistakes import lines_of
 
 _ABOUT_ALL: tuple[list[str], ...] = ([], ["--help"], ["-h"])
 """Command lines that are answered with a word on every command."""
@@ -75,10 +76,14 @@ def _misused(error: CycloptsError, output: Output) -> int:
 
 
 def _unexpected(error: Exception, output: Output) -> int:
-    """A mistake of ours or of the application's: whoever mends it needs to see where."""
-    output.err.file.write(clean_lines(traceback.format_exc()))
+    """A mistake of the application's, whose author needs to see his lines; else one of ours."""
+    ours = not lines_of(error)
+    if ours:
+        output.err.file.write(clean_lines(traceback.format_exc()))
     if output.json:
         _say(as_document(error), output)
+    elif not ours:
+        output.problem(message_of(error))
     return FAILED
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from whence.app import App, load
 from whence.backends import Backend, backend
-from whence.cli.exits import UsageError
+from whence.cli.exits import UsageError, message_of
 from whence.cli.output import Output
 from whence.cli.text import without_password
 from whence.config import Setting, settings
-from whence.errors import Behind, CodecError, HandlerFailed, NotFound
+from whence.errors import Behind, CodecError, HandlerFailed, NotFound, WhenceError
 from whence.store import EventStore
 
 
@@ -40,7 +40,7 @@ class Session:
                 ' app = "module:name" in whence.toml or under [tool.whence] in pyproject.toml'
             )
         reach_examples()
-        app = load(chosen["app"].value)
+        app = _imported(chosen["app"].value)
         return app.using(store=self.store, read=self.read)
 
     @asynccontextmanager
@@ -74,6 +74,33 @@ class Session:
             yield opened.store
         finally:
             await opened.close()
+
+
+def _imported(spec: str) -> App:
+    """The application that ``spec`` names. Raises `UsageError` if it cannot be imported."""
+    module, _, name = spec.partition(":")
+    if module.endswith(".py") or "/" in module:
+        dotted = module.removesuffix(".py").strip("./").replace("/", ".")
+        raise UsageError(f"{spec!r} is a file: name the module, as in {dotted}:{name or 'app'}")
+    if not all(part.isidentifier() for part in (*module.split("."), name)):
+        raise UsageError(f"{spec!r} names no application: write module:name, as in bank:app")
+    try:
+        return load(spec)
+    except WhenceError as error:
+        if isinstance(error.__cause__, ModuleNotFoundError):
+            error.add_note(f"You are in {Path.cwd()}: is {module} in another folder?")
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"{module} cannot be imported: {message_of(error)}{_run_when_imported(error)}"
+        ) from error
+
+
+def _run_when_imported(error: Exception) -> str:
+    """What to do if ``error`` comes from a module that runs itself while it is imported."""
+    if not isinstance(error, RuntimeError) or "running event loop" not in str(error):
+        return ""
+    return '\nIt runs when it is imported: put that under `if __name__ == "__main__":`'
 
 
 @contextmanager
