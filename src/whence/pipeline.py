@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable
 from inspect import isawaitable
 from time import perf_counter
+from typing import Any
 
 from whence.errors import Conflict, Forbidden, Stale, StoreError, Unknown, WiringError
 from whence.sending import Context, Receipt, find_receipt
@@ -56,7 +57,10 @@ class Authorization:
         self._allowed = allowed
 
     def __call__(self, context: Context, call_next: Handle) -> Awaitable[Receipt]:
-        """See `Step`. Raises `Forbidden` if the application answers False."""
+        """See `Step`. Raises `Forbidden` if the application answers False, or what counts as it.
+
+        None allows it: so does a function that raises `Forbidden` itself, or returns.
+        """
         return call_next(context) if self._allowed is None else self._ask(context, call_next)
 
     async def _ask(self, context: Context, call_next: Handle) -> Receipt:
@@ -64,7 +68,7 @@ class Authorization:
         answer = self._allowed(context)
         if isawaitable(answer):
             answer = await answer
-        if answer is False:
+        if answer is not None and not answer:
             raise Forbidden(f"{context.by or 'an unnamed sender'} may not {context.name}")
         return await call_next(context)
 
@@ -122,6 +126,24 @@ class Retry:
             context.attempt += 1
 
 
+class _Given:
+    """A step of the application's own: a slip in it must not become an answer to the sender."""
+
+    def __init__(self, step: Step) -> None:
+        self._step, self.name = step, step_name(step)
+
+    async def __call__(self, context: Context, call_next: Handle) -> Receipt:
+        answer: Any = self._step(context, call_next)
+        if isawaitable(answer):
+            answer = await answer
+        if not isinstance(answer, Receipt):
+            raise WiringError(
+                f"the step {self.name} answered {answer!r} to {context.name}, not a Receipt:"
+                " end it with `return await call_next(context)`"
+            )
+        return answer
+
+
 class Pipeline:
     """The steps around every handler, outermost first."""
 
@@ -135,6 +157,7 @@ class Pipeline:
 
     def add(self, step: Step, *, before: str | None = None, after: str | None = None) -> None:
         """Put ``step`` in: before or after a named one, else innermost, next to the handler."""
+        step = _Given(step)
         if before is None and after is None:
             self._steps.append(step)
             return

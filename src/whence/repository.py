@@ -20,7 +20,7 @@ from whence.errors import Invalid, Refused, Stale
 from whence.forms import Decode
 from whence.recording import Recorder
 from whence.sending import Context, Receipt
-from whence.snapshots import Snapshots, freeze, thaw
+from whence.snapshots import Snapshot, Snapshots, freeze, thaw
 from whence.store import (
     MOST_CHARACTERS,
     MOST_CONFLICTING,
@@ -68,10 +68,20 @@ class Repository:
         if snapshots and behaviour.snapshot_every and self._snapshots is not None:
             saved = await self._snapshots.load(stream, behaviour.shape)
             state = None if saved is None else thaw(behaviour, id_of(stream), saved)
-            if saved is not None and state is not None:
+            if saved is not None and state is not None and await self._holds(stream, saved):
                 loaded = Loaded(state, saved.version, saved.position)
         await self.catch_up(behaviour, stream, loaded)
         return loaded
+
+    async def _holds(self, stream: str, saved: Snapshot) -> bool:
+        """Whether the log has the last event that ``saved`` has seen: it may be a restored one."""
+        query, before = bare(in_stream(stream)), max(saved.position - 1, 0)
+        pages = self._store.read(query, after=before, limit=1)
+        found = [(event.version, event.position) async for page in pages for event in page.events]
+        if found == [(saved.version, saved.position)]:
+            return True
+        _log.warning("the snapshot of %s is passed over: the log is not the one it is of", stream)
+        return False
 
     async def catch_up(self, behaviour: Behaviour[Any], stream: str, loaded: Loaded) -> bool:
         """Fold what the stream holds beyond ``loaded`` into it; say whether there was any."""

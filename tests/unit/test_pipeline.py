@@ -149,6 +149,14 @@ async def test_who_is_allowed_may_send(answer: bool | None, waits: bool) -> None
         assert (await app.send(Ring("B1"), by="ann")).events
 
 
+@pytest.mark.parametrize("answer", [0, "", ()])
+async def test_what_counts_as_false_does_not_allow_it(answer: Any) -> None:
+    refuse: Authorize = lambda _: answer  # noqa: E731
+    async with bells(authorize=refuse) as app:
+        with pytest.raises(Forbidden):
+            await app.send(Ring("B1"))
+
+
 @pytest.mark.parametrize("waits", [False, True])
 async def test_who_is_not_allowed_may_not(waits: bool) -> None:
     refuse: Authorize = (lambda _: _says(False)) if waits else (lambda _: False)
@@ -266,3 +274,27 @@ async def test_a_step_may_call_the_next_one_again(anchor: str) -> None:
     app.use(twice, before=anchor)
     async with app:
         assert (await app.send(Ring("B1", 10))).versions == {"bell-B1": 1}
+
+
+async def forgets(context: Context, call_next: Handle) -> Any:
+    await call_next(context)
+
+
+async def answers_something_else(context: Context, call_next: Handle) -> Any:
+    return "done"
+
+
+def does_nothing(context: Context, call_next: Handle) -> Any:
+    """A plain function, too."""
+
+
+@pytest.mark.parametrize("step", [forgets, answers_something_else, does_nothing])
+@pytest.mark.parametrize("before", [None, "timing"])
+async def test_a_step_that_loses_the_receipt_is_named(step: Any, before: str | None) -> None:
+    app = bells()
+    app.use(step, before=before)
+    async with app:
+        with pytest.raises(
+            WiringError, match=rf"the step {step.__name__} answered .* to Ring, not"
+        ):
+            await app.send(Ring("B1"))
