@@ -118,6 +118,13 @@ def test_category_and_id_can_be_named() -> None:
     assert (behaviour_of(Bag).name, behaviour_of(Bag).id_field) == ("sack", "sack_id")
 
 
+def test_an_option_that_there_is_not_is_refused() -> None:
+    with pytest.raises(TypeError, match="keyword argument"):
+
+        class Wrong(Aggregate, snapshots_every=3):  # pyright: ignore
+            pass
+
+
 def test_a_subclass_lives_where_its_base_lives_unless_it_says_otherwise() -> None:
     class Mixin: ...
 
@@ -295,11 +302,11 @@ def test_a_decision_sees_the_class_that_was_written() -> None:
     class Curious(Aggregate, id="cart_id"):
         @decide
         def add(self, command: Add) -> Iterator[object]:
-            seen.append((type(self).__name__, isinstance(self, Cart), self.id, self.version))
+            seen.append((repr(type(self)), isinstance(self, Cart), self.id, self.version))
             return iter(())
 
     decided(Curious("C1"), Add("C1", ()))
-    assert seen == [("Curious", False, "C1", 0)]
+    assert seen == [(repr(Curious), False, "C1", 0)]
 
 
 def test_protecting_the_state_costs_the_fold_nothing() -> None:
@@ -425,6 +432,14 @@ class Try:
     answer: Any = field(default=None)
 
 
+@event
+class Several:
+    cart_id: str
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.cart_id)
+
+
 class Gives(Aggregate, id="cart_id"):
     @decide
     def it(self, command: Try) -> Any:
@@ -451,6 +466,7 @@ def test_any_iterable_of_events_is_a_decision(answer: Any, events: list[object])
     [
         (None, "yields events or returns a list, not None"),
         (Emptied("C1"), "yields events or returns a list of them, not one Emptied"),
+        (Several("C1"), "yields events or returns a list of them, not one Several"),
         (7, "yields events or returns a list of them, not one int"),
     ],
 )
