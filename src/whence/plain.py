@@ -8,8 +8,12 @@ import msgspec
 from whence.messages import pydantic_validator
 
 _GOT = re.compile("got `[a-z]+`")
-_NO_TIME = "Invalid RFC3339 encoded datetime"
-"""What msgspec says of what is no time."""
+_EXAMPLES = {
+    "Invalid RFC3339 encoded datetime": "2026-11-01T19:30:00Z",
+    "Invalid RFC3339 encoded date": "2026-11-01",
+    "Invalid RFC3339 encoded time": "19:30:00",
+}
+"""What msgspec says of what is no time, and what is one."""
 
 
 def to_plain(value: Any) -> Any:
@@ -37,7 +41,9 @@ def from_outside(value: Any, hint: Any, *, strict: bool = False) -> Any:
     try:
         return msgspec.convert(value, hint, strict=strict, dec_hook=from_plain)
     except msgspec.ValidationError as error:
-        said = str(error).replace(_NO_TIME, f"{_NO_TIME}, as in 2026-11-01T19:30:00Z")
+        said = str(error)
+        if said in _EXAMPLES:
+            said += f", as in {_EXAMPLES[said]}"
         is_text = isinstance(value, str) and not strict
         raise ValueError(naming(value, said) if is_text else said) from error
 

@@ -119,6 +119,14 @@ def test_what_cannot_be_understood_says_how_to_write_it(
     assert problem in answer.err
 
 
+def test_a_list_is_written_as_json(terminal: Terminal) -> None:
+    order = ("--app", "restaurant:app", "send", "PlaceOrder", "table_id=T1", "order_id=O1")
+    for said in ("dishes=soup", 'dishes=["soup"]'):
+        err = terminal(*order, said, code=3).err
+        assert err.endswith("\ndishes is written as JSON: dishes:=[...] or dishes:={...}\n")
+    assert "Nobody sits at table T1" in terminal(*order, 'dishes:=["soup"]', code=5).err
+
+
 def test_what_is_wrong_with_a_text_names_the_text(bank: Terminal) -> None:
     for amount in ("much", "1.5", "NaN"):
         err = bank("send", "DepositMoney", f"amount={amount}", code=3).err

@@ -1,7 +1,7 @@
 """Messages from outside, and commands that code has made: what does not fit is named."""
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from whence import Invalid, command
+from whence.plain import from_outside
 
 from .classes import Transfer, form
 
@@ -93,6 +94,16 @@ def test_all_that_does_not_fit_is_named_at_once() -> None:
     with pytest.raises(Invalid) as caught:
         form(Transfer).check(Transfer(1, "x", 2, 3, 4))  # type: ignore[arg-type]  # pyright: ignore
     assert list(caught.value.fields) == ["account_id", "amount", "to", "at", "tags"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "example"),
+    [(datetime, "2026-11-01T19:30:00Z"), (date, "2026-11-01"), (time, "19:30:00")],
+)
+def test_what_is_no_time_is_shown_one(kind: type, example: str) -> None:
+    with pytest.raises(ValueError, match=f", as in {example}$"):
+        from_outside("soon", kind)
+    assert from_outside(example, kind) == kind.fromisoformat(example)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("text", ["NaN", "inf", "-Infinity"])

@@ -9,10 +9,12 @@ import msgspec
 
 from whence.cli.exits import UsageError
 from whence.codec import Codec
+from whence.errors import Invalid
 from whence.forms import Form
 
 T = TypeVar("T")
 
+_NO_TEXT = ("Expected `array", "Expected `object")
 _MADE_BY = {
     "command": "Pass the aggregates that decide commands to App(...)",
     "query": "Decorate the functions that answer queries with @app.answers",
@@ -28,7 +30,14 @@ def make(
     """
     form = named(codec, kind, word)
     values = {} if given is None else _object(given)
-    return form.convert(values | pairs(fields), strict=not fields)
+    texts = pairs(fields)
+    try:
+        return form.convert(values | texts, strict=not fields)
+    except Invalid as invalid:
+        for name, problem in invalid.fields.items():
+            if isinstance(texts.get(name), str) and problem.startswith(_NO_TEXT):
+                invalid.add_note(f"{name} is written as JSON: {name}:=[...] or {name}:={{...}}")
+        raise
 
 
 def named(codec: Codec, kind: str, word: str) -> Form:
