@@ -77,6 +77,12 @@ class ExpectedVersions(Suite):
         assert (conflict.expected, conflict.actual) == ({"s": 0, "u": 0}, {"s": 1, "u": 1})
         assert [e.type for e in conflict.events] == ["a", "c"]
 
+    async def test_what_came_between_is_in_the_order_of_the_log(self, store: EventStore) -> None:
+        await append(store, event("a", "t"), event("b", "s"), event("c", "t"))
+        for streams in ("s", "t"), ("t", "s"):
+            late = commit(event(), expected=dict.fromkeys(streams, 0))
+            assert [e.type for e in refused(await outcome(store, late)).events] == ["a", "b", "c"]
+
     async def test_a_commit_does_not_trip_over_itself(self, store: EventStore) -> None:
         both = commit(event(stream="s"), event(stream="s"), expected={"s": 0})
         assert stored(await outcome(store, both)).versions == {"s": 2}

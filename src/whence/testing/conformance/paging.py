@@ -169,3 +169,13 @@ class Paging(Suite):
             log = await collect(store.read(ALL))
             right = [e for e in expect(log, query) if e.position <= claimed]
             assert found == right, way
+
+    async def test_reading_goes_on_to_the_end_as_it_is_then(self, store: EventStore) -> None:
+        await write_many(store)
+        found: list[Recorded] = []
+        async for page in store.read(ALL):
+            if not found:
+                await append(store, event("last"))
+            found += page.events
+        assert found == await collect(store.read(ALL))
+        assert found[-1].type == "last"

@@ -29,6 +29,7 @@ from whence.testing.faults.conditions import (
     ForgetsQueries,
     ForgetsVersions,
     HidesWhatCameBetween,
+    ListsByStream,
     ListsItsCall,
     ListsOneMatch,
     MissesTheFirst,
@@ -57,6 +58,8 @@ from whence.testing.faults.reading import (
     ReversesPages,
     StartsOneEarly,
     StartsOneLateBackwards,
+    StopsAtTheOldEnd,
+    TakesAnyNumber,
 )
 
 __all__ = [
@@ -87,6 +90,7 @@ __all__ = [
     "JudgesBeforeItRemembers",
     "KeepsHalf",
     "LimitsEachPage",
+    "ListsByStream",
     "ListsItsCall",
     "ListsOneMatch",
     "LosesMetadata",
@@ -105,7 +109,9 @@ __all__ = [
     "SortsTags",
     "StartsOneEarly",
     "StartsOneLateBackwards",
+    "StopsAtTheOldEnd",
     "StoresTwice",
+    "TakesAnyNumber",
     "first_failure",
 ]
 
@@ -117,6 +123,7 @@ BREAKAGES: tuple[type[Faulty], ...] = (
     ChecksTooEarly,
     ChecksQueriesTooEarly,
     HidesWhatCameBetween,
+    ListsByStream,
     ListsItsCall,
     ForgetsQueries,
     RemembersTooMuch,
@@ -147,7 +154,9 @@ BREAKAGES: tuple[type[Faulty], ...] = (
     StartsOneLateBackwards,
     NeverGoesBackwards,
     LimitsEachPage,
+    StopsAtTheOldEnd,
     ReversesPages,
+    TakesAnyNumber,
     ShowsLate,
     HeadLags,
     SleepsThrough,

@@ -5,6 +5,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from whence.testing.conformance import OpenStore, Suite
 
 _PATIENCE = 20
@@ -24,7 +26,7 @@ def first_failure(
         running = _run(getattr(promise, name), promise(), fresh())
         try:
             asyncio.run(asyncio.wait_for(running, _PATIENCE))
-        except (Exception, asyncio.CancelledError):
+        except (Exception, asyncio.CancelledError, pytest.fail.Exception):
             return name
     return None
 

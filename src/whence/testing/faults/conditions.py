@@ -106,6 +106,21 @@ class HidesWhatCameBetween(Faulty):
         return [Conflict(o.expected, o.actual) if isinstance(o, Conflict) else o for o in outcomes]
 
 
+class ListsByStream(Faulty):
+    """Lists what came between stream by stream, not in the order of the log."""
+
+    caught_by: ClassVar[type[Suite]] = ExpectedVersions
+
+    async def append(self, commits: Sequence[Commit]) -> list[Outcome]:
+        outcomes = await self._right.append(commits)
+        return [
+            Conflict(o.expected, o.actual, sorted(o.events, key=lambda event: event.stream))
+            if isinstance(o, Conflict)
+            else o
+            for o in outcomes
+        ]
+
+
 class ListsItsCall(Faulty):
     """Lists what came earlier in the same call, also as far as the writer expected it."""
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from whence.envelope import NewEvent
 from whence.store import ALL, Commit, EventQuery, Item, Page
-from whence.testing.conformance import OpenStore, Paging, Selecting, Suite
+from whence.testing.conformance import HostileInput, OpenStore, Paging, Selecting, Suite
 from whence.testing.faults.faulty import Faulty, changed
 
 # Queries
@@ -144,6 +144,15 @@ class _Reads(Faulty):
         return limit
 
 
+class TakesAnyNumber(_Reads):
+    """Reads from the beginning if asked for what comes after no position at all."""
+
+    caught_by: ClassVar[type[Suite]] = HostileInput
+
+    def where(self, after: int, backwards: bool) -> int:
+        return max(after, 0)
+
+
 class StartsOneEarly(_Reads):
     """Delivers the event at the position after which it was asked."""
 
@@ -170,6 +179,22 @@ class LimitsEachPage(_Reads):
 
     def most(self, limit: int | None) -> int | None:
         return None
+
+
+class StopsAtTheOldEnd(_Reads):
+    """Reads to where the log ended when the reading began."""
+
+    async def read(
+        self,
+        query: EventQuery,
+        *,
+        after: int = 0,
+        backwards: bool = False,
+        limit: int | None = None,
+    ) -> AsyncIterator[Page]:
+        end = max(await self._right.head(), after)
+        async for page in super().read(query, after=after, backwards=backwards, limit=limit):
+            yield Page([e for e in page.events if e.position <= end], min(page.scanned, end))
 
 
 class ReversesPages(Faulty):
