@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from whence import Aggregate, App, Decider, command, decide, event, evolve
+from whence.backends.memory import MemoryStore
 from whence.clock import ManualClock
 from whence.errors import NotFound, WiringError
-from whence.history import Changed, differences, moment, plain_state
-from whence.store import PAGE_EVENTS
+from whence.history import Changed, differences, moment, plain_state, position_of
+from whence.store import PAGE_EVENTS, in_stream
 from whence.testing.conformance.words import commit
 from whence.testing.conformance.words import event as new_event
+
+from ..stores import Observed
 
 
 @event
@@ -234,6 +237,28 @@ async def test_some_of_the_events_may_be_asked_for(
     assert [past.version async for past in found] == versions
 
 
+@pytest.mark.parametrize("others", [0, 1, 7])
+async def test_a_version_is_found_wherever_others_stand(others: int) -> None:
+    store = MemoryStore()
+    for number in range(23):
+        await store.append([commit(new_event("mine", "a")) for _ in range(number % 3)])
+        await store.append([commit(new_event("theirs", "b")) for _ in range(others)])
+    pages = store.read(in_stream("a"))
+    places = [event.position async for page in pages for event in page.events]
+    found = [await position_of(store, "a", version) for version in range(len(places) + 3)]
+    assert found == [0, *places, places[-1], places[-1]]
+    assert await position_of(store, "c", 5) == 0
+
+
+async def test_the_latest_of_many_events_are_found_without_reading_the_others() -> None:
+    store = Observed()
+    many = 20 * PAGE_EVENTS
+    await store.append([commit(*[new_event("happened", "a")] * many)])
+    before = store.events
+    assert await position_of(store, "a", many - 3) == many - 3
+    assert store.events - before < 20
+
+
 async def test_what_changed_is_told_by_path(app: App) -> None:
     history = app.history(Counter, "C1")
     assert await history.diff(1, 3) == [
@@ -329,6 +354,7 @@ def test_any_state_has_a_plain_form() -> None:
     assert plain_state({Opaque(1): 1}).__class__ is dict
     assert plain_state(Opaque(print)) == {"inner": "<built-in function print>"}
     assert plain_state(3) == 3
+    assert plain_state(Opaque) == repr(Opaque)
 
 
 def test_the_order_of_a_set_is_no_difference() -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import IntEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -209,118 +210,6 @@ async def test_one_that_cannot_be_saved_does_no_harm(caplog: pytest.LogCaptureFi
     assert "a snapshot was not saved: disk full" in caplog.text
 
 
-# Its shape.
-
-
-def shapes() -> dict[str, type[Aggregate]]:
-    class Base(Aggregate):
-        total: int = 0
-
-        @evolve
-        def _(self, event: Added) -> None:
-            self.total += event.n
-
-    class Same(Aggregate):
-        total: int = 0
-
-        @evolve
-        def _(self, event: Added) -> None:
-            self.total += event.n
-
-    class OtherFold(Aggregate):
-        total: int = 0
-
-        @evolve
-        def _(self, event: Added) -> None:
-            self.total += 2 * event.n
-
-    class OtherType(Aggregate):
-        total: float = 0
-
-        @evolve
-        def _(self, event: Added) -> None:
-            self.total += event.n
-
-    class OtherStart(Aggregate):
-        total: int = 1
-
-        @evolve
-        def _(self, event: Added) -> None:
-            self.total += event.n
-
-    class MoreState(Aggregate):
-        total: int = 0
-        more: int = 0
-
-        @evolve
-        def _(self, event: Added) -> None:
-            self.total += event.n
-
-    class Helped(Aggregate):
-        total: int = 0
-
-        @evolve
-        def _(self, event: Added) -> None:
-            self.total += event.n
-
-        def _help(self) -> None: ...
-
-    return {name: cls for name, cls in locals().items() if isinstance(cls, type)}
-
-
-def test_another_fold_or_another_state_is_another_shape() -> None:
-    found = {name: behaviour_of(cls).shape for name, cls in shapes().items()}
-    assert found.pop("Same") == found["Base"]
-    assert len({*found.values()}) == len(found)
-
-
-def test_a_decision_that_changes_is_the_same_shape() -> None:
-    class One(Aggregate, id="sum_id"):
-        total = 0
-
-        @decide
-        def add(self, command: Add) -> Iterator[object]:
-            yield Added(self.id, 1)
-
-        @evolve
-        def _(self, event: Added) -> None:
-            self.total += event.n
-
-    class Other(Aggregate, id="sum_id"):
-        total = 0
-
-        @decide
-        def add(self, command: Add) -> Iterator[object]:
-            yield Added(self.id, 2)
-
-        @evolve
-        def _(self, event: Added) -> None:
-            self.total += event.n
-
-    assert behaviour_of(One).shape == behaviour_of(Other).shape
-
-
-def test_what_a_state_is_made_of_is_in_its_shape() -> None:
-    def made(more: bool) -> str:
-        @dataclass
-        class Money:
-            amount: int
-            currency: str = "EUR"
-            if more:
-                cents: int = 0
-
-        class Purse(Aggregate):
-            money: list[Money] = []
-
-            @evolve
-            def _(self, event: Added) -> None: ...
-
-        return behaviour_of(Purse).shape
-
-    assert made(more=False) == made(more=False)
-    assert made(more=False) != made(more=True)
-
-
 async def test_one_of_another_shape_is_not_used(tmp_path: Path) -> None:
     class Sum2(Aggregate, category="sum", id="sum_id", snapshot_every=10):
         total = 0
@@ -398,8 +287,25 @@ class Unsure(Aggregate):
     def _(self, event: Added) -> None: ...
 
 
+class Level(IntEnum):
+    LOW = 1
+
+
 @pytest.mark.parametrize(
-    "value", [(1, 2), {1: 2}, {1, 2}, Part(1), object(), lambda: 1, float("nan"), UUID(int=1)]
+    "value",
+    [
+        (1, 2),
+        {1: 2},
+        {1, 2},
+        Part(1),
+        object(),
+        lambda: 1,
+        float("nan"),
+        UUID(int=1),
+        Level.LOW,
+        [Level.LOW],
+        {"level": Level.LOW},
+    ],
 )
 def test_a_state_that_would_come_back_changed_is_not_saved(value: Any) -> None:
     unsure = Unsure("A1")
