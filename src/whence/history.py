@@ -132,13 +132,12 @@ class History(Generic[S]):
 
     async def events(self, *, after: int = 0, limit: int | None = None) -> AsyncIterator[Past]:
         """The events of the stream that come after the version ``after``, oldest first."""
-        most = None if limit is None else max(after, 0) + limit
         if limit is not None and limit < 1:
             return
-        async for page in self._store.read(in_stream(self.stream), limit=most):
+        start = await position_of(self._store, self.stream, after)
+        async for page in self._store.read(in_stream(self.stream), after=start, limit=limit):
             for recorded in page.events:
-                if recorded.version > after:
-                    yield Past(recorded, self._events.decode(recorded))
+                yield Past(recorded, self._events.decode(recorded))
 
     async def diff(self, before: Moment, after: Moment) -> list[Changed]:
         """What changed in the state between two moments, each as for `at`."""
@@ -157,6 +156,25 @@ class History(Generic[S]):
                 yield wanted
             if len(wanted) < len(page.events):
                 return
+
+
+async def position_of(store: EventStore, stream: str, version: int) -> int:
+    """Where a version of ``stream`` stands in the log; where its last one does, if it has less.
+
+    It is found by halving: versions grow with the positions.
+    """
+    reached, end = 0, await store.head() if version > 0 else 0
+    while reached < end:
+        middle = (reached + end) // 2
+        pages = store.read(bare(in_stream(stream)), after=middle, limit=1)
+        found = [event async for page in pages for event in page.events]
+        if not found or found[0].version > version:
+            end = middle
+        elif found[0].version < version:
+            reached = found[0].position
+        else:
+            return found[0].position
+    return reached
 
 
 def moment(text: str | date) -> datetime:

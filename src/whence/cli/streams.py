@@ -7,6 +7,7 @@ from whence.cli.parameters import Count, Flag, Given
 from whence.cli.records import print_records
 from whence.cli.text import plural
 from whence.errors import NotFound
+from whence.history import position_of
 from whence.store import ALL, PAGE_EVENTS, EventStore, in_stream
 
 Streams = list[tuple[str, int]]
@@ -76,10 +77,10 @@ async def show(
     backwards
         The latest first.
     """
-    found = False
     async with session.events() as store:
-        most = limit + (0 if backwards else after) if limit else None
-        async for page in store.read(in_stream(stream), backwards=backwards, limit=most):
+        start = 0 if backwards else await position_of(store, stream, after)
+        found, query, most = start > 0, in_stream(stream), limit or None
+        async for page in store.read(query, after=start, backwards=backwards, limit=most):
             wanted = [event for event in page.events if event.version > after]
             print_records(session.output, wanted, stream=False)
             found = found or bool(page.events)
