@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from whence import Aggregate, command, decide, event, evolve
 from whence.aggregate import behaviour_of
+from whence.fingerprints import fingerprint
 
 
 @event
@@ -127,3 +128,12 @@ def test_what_a_state_is_made_of_is_in_its_shape() -> None:
 
     assert made(more=False) == made(more=False)
     assert made(more=False) != made(more=True)
+
+
+def test_what_a_fold_names_may_come_later() -> None:
+    def fold() -> int:
+        return later
+
+    before = fingerprint(fold)
+    later = 1
+    assert fingerprint(fold) != before
