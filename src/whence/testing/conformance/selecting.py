@@ -111,7 +111,8 @@ class Selecting(Suite):
             assert await types(store.read(query, backwards=True)) == right[::-1]
 
     async def test_many_items(self, store: EventStore) -> None:
-        await append(store, *[event(f"t{n}", f"s{n}", f"x:{n}") for n in range(1_500)])
+        there = range(600, 1_100)  # most items find nothing
+        await append(store, *[event(f"t{n}", f"s{n}", f"x:{n}") for n in there])
         items = [
             item
             for n in range(0, 1_500, 5)
@@ -121,7 +122,7 @@ class Selecting(Suite):
                 Item(tags=frozenset([f"x:{n + 2}"])),
             )
         ]
-        right = [f"t{n}" for n in range(1_500) if n % 5 < 3]
+        right = [f"t{n}" for n in there if n % 5 < 3]
         assert await types(store.read(EventQuery(tuple(items)))) == right
         found = await types(store.read(EventQuery(tuple(items)), backwards=True))
         assert found == right[::-1]
