@@ -56,6 +56,7 @@ class Repository:
     ) -> None:
         self._store, self._events, self._recorder = store, events, recorder
         self._snapshots, self._cached = snapshots, cached
+        self._decoders: dict[Behaviour[Any], dict[str, Decode | None]] = {}
         self._cache: OrderedDict[str, Loaded] = OrderedDict()
         self.turns = Turns()
         self._saving: set[asyncio.Task[None]] = set()
@@ -89,14 +90,14 @@ class Repository:
         async for page in self._store.read(bare(in_stream(stream)), after=loaded.position):
             if page.events:
                 loaded.state = behaviour.fold(loaded.state, self.typed(behaviour, page.events))
-                loaded.version = page.events[-1].version
-                loaded.position = page.events[-1].position
+                last = page.events[-1]
+                loaded.version, loaded.position = last.version, last.position
         behaviour.mark(loaded.state, loaded.version)
         return loaded.version != before
 
     def typed(self, behaviour: Behaviour[Any], events: Sequence[Recorded]) -> Iterator[Any]:
         """The events that ``behaviour`` folds, as objects. Others are not even decoded."""
-        decoders: dict[str, Decode | None] = {}
+        decoders = self._decoders.setdefault(behaviour, {})
         for number, (_, word, data) in enumerate(payloads(events)):
             try:
                 decode = decoders[word]

@@ -10,7 +10,7 @@ has read everything at or before p, for ever.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Protocol
@@ -106,7 +106,7 @@ def bare(query: EventQuery) -> EventQuery:
     A store may leave out their tags, metadata, time and commit, since fetching these takes about
     as long as all the rest.
     """
-    return replace(query, bare=True)
+    return EventQuery(query.items, query.everything, bare=True)
 
 
 def any_of(*queries: EventQuery) -> EventQuery:

@@ -1,12 +1,17 @@
 """How much SQLite has to do for a page: counted in steps of its machine, not in time."""
 
+import asyncio
 import sqlite3
+import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from whence.backends.sqlite import SqliteStore, selecting
+from whence.backends.sqlite import SqliteStore, readers, selecting, stretches
+from whence.backends.sqlite.schema import prepare
 from whence.backends.sqlite.selecting import Scan
 from whence.envelope import NewEvent
 from whence.store import ALL, Commit, EventQuery, bare, in_stream, matching
@@ -75,6 +80,63 @@ async def test_versions_are_what_is_stored_even_if_somebody_deleted_some(
     versions = [event.version for event in page.events]
     assert versions == [event.version for event in whole.events]
     assert versions == [*range(1, lost + 1), *range(lost + 11, 15)]
+
+
+@pytest.mark.parametrize(("after", "limit"), [(0, None), (0, 130), (75, None), (75, 50)])
+async def test_a_fold_gets_large_events_in_several_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, limit: int | None
+) -> None:
+    monkeypatch.setattr(stretches, "MOST_BYTES", 1_000)
+    async with SqliteStore(tmp_path / "events.db") as store:
+        await store.append([Commit("c", [NewEvent("a", b"[%d]" % n, "s") for n in range(140)])])
+        await store.append([Commit("d", [NewEvent("a", b"[]" + b" " * 30, "s")] * 60)])
+        read = store.read(bare(in_stream("s")), after=after, limit=limit)
+        pages = [page async for page in read]
+        whole = [
+            e async for p in store.read(in_stream("s"), after=after, limit=limit) for e in p.events
+        ]
+    assert [(e.version, e.data) for page in pages for e in page.events] == [
+        (e.version, e.data) for e in whole
+    ]
+    for page in pages[:-1]:
+        assert page.scanned == page.events[-1].position
+    if limit is None:
+        assert len(pages) > 1
+        assert pages[-1].scanned == 200
+
+
+async def test_what_comes_in_one_turn_is_looked_at_in_the_loop_but_not_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(readers, "time", SimpleNamespace(perf_counter=lambda: now))
+    looked: list[tuple[int, int]] = []
+    turn = 0
+
+    def look(connection: sqlite3.Connection) -> None:
+        nonlocal now
+        now += 0.0003
+        looked.append((threading.get_ident(), turn))
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    pool = readers.Readers(prepare(tmp_path / "events.db"), 1)
+    try:
+        for _ in range(30):  # until it knows that looks are swift
+            await pool.counter.submit(look, small=True)
+        looked.clear()
+        counting = asyncio.create_task(count_turns())
+        await asyncio.gather(*[pool.counter.submit(look, small=True) for _ in range(20)])
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
+    finally:
+        pool.close()
+    assert {thread for thread, _ in looked} == {threading.get_ident()}
+    assert list(Counter(turn for _, turn in looked).values()) == [7, 7, 6]
 
 
 async def test_an_event_knows_where_its_stream_begins(tmp_path: Path) -> None:

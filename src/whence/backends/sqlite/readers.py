@@ -1,19 +1,24 @@
 """A few threads that read, each with a connection of its own; they never block the writer.
 
-Only a small look that comes alone, while looks are swift, is done in the event loop itself.
+Small looks are done in the event loop itself, as long as they are swift: threads would take the
+interpreter from each other, and from the loop, with every row.
 """
 
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from whence.backends.sqlite.failures import explained
 from whence.backends.sqlite.file import File
+from whence.backends.sqlite.statements import SQL
 from whence.backends.sqlite.threads import Counter, Pace, Ticket, answer
 
 _SWIFT = 0.001
 """Seconds. No event loop does by itself what takes longer on average."""
+_TURN = 0.002
+"""Seconds. An event loop that looks by itself serves the others after that."""
 _LATE = 0.005
 """Seconds. Answers do not wait longer for those that travel with them."""
 
@@ -44,27 +49,23 @@ class Readers:
         with self._turn:
             self._own.close()
 
-    def _at_once(self, ticket: Ticket[Look]) -> bool:
-        if not self._pace.swift or not self._turn.acquire(blocking=False):
-            return False
+    def _at_once(self, tickets: Sequence[Ticket[Look]]) -> int:
+        """Look in the event loop, as long as it need not wait long for it."""
+        small = list(takewhile(_is_small, tickets))
+        if not small or not self._pace.swift or not self._turn.acquire(blocking=False):
+            return 0
         try:
-            if self.counter.closed:
-                return False
-            self._own.look(ticket)
+            return 0 if self.counter.closed else self._own.look(small, _TURN)
         finally:
             self._turn.release()
-        return True
 
     def _run(self) -> None:
         reader = _Reader(self._file, self._pace)
         while (tickets := self.counter.queue.get()) is not None:
-            answered, begun = 0, time.monotonic()
-            for number, ticket in enumerate(tickets, 1):
-                if not ticket.future.cancelled():
-                    reader.look(ticket)
-                if number == len(tickets) or time.monotonic() - begun > _LATE:
-                    answer(tickets[answered:number])
-                    answered, begun = number, time.monotonic()
+            while tickets:
+                done = reader.look(tickets, _LATE)
+                answer(tickets[:done])
+                tickets = tickets[done:]
         self.counter.queue.put(None)  # for the next thread
         reader.close()
 
@@ -77,22 +78,55 @@ class _Reader:
         self._pace = pace
         self._connection: sqlite3.Connection | None = None
 
-    def look(self, ticket: Ticket[Look]) -> None:
-        """Find the answer, or the error."""
-        begun = time.perf_counter()
-        try:
-            self._file.check()
-            self._connection = self._connection or self._file.connect()
-            ticket.answer = ticket.job(self._connection)
-        except Exception as error:
-            ticket.error = explained(error, self._file.path)
-            if isinstance(error, sqlite3.Error):
-                self.close()  # the next look begins anew
-        if ticket.small:
-            self._pace.took(time.perf_counter() - begun)
+    def look(self, tickets: Sequence[Ticket[Look]], most: float) -> int:
+        """Find the answers, or the errors, until ``most`` seconds are over; say how many.
+
+        They are found in one transaction: to begin one for each would take longer.
+        """
+        begun = now = time.perf_counter()
+        done = 0
+        for ticket in tickets:
+            if not ticket.future.cancelled():
+                self._answer(ticket)
+            before, now = now, time.perf_counter()
+            if ticket.small:
+                self._pace.took(now - before)
+            done += 1
+            if now - begun > most:
+                break
+        self._end()
+        return done
 
     def close(self) -> None:
         """Let go of the file."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _answer(self, ticket: Ticket[Look]) -> None:
+        try:
+            ticket.answer = ticket.job(self._begun())
+        except Exception as error:
+            ticket.error = explained(error, self._file.path)
+            if isinstance(error, sqlite3.Error):
+                self.close()  # the next look begins anew
+
+    def _begun(self) -> sqlite3.Connection:
+        """The connection, in a transaction."""
+        connection = self._connection
+        if connection is None or not connection.in_transaction:
+            self._file.check()
+            self._connection = connection = connection or self._file.connect()
+            connection.execute(SQL["look"])
+        return connection
+
+    def _end(self) -> None:
+        if self._connection is not None and self._connection.in_transaction:
+            try:
+                self._connection.execute("commit")
+            except sqlite3.Error:
+                self.close()
+
+
+def _is_small(ticket: Ticket[Look]) -> bool:
+    return ticket.small

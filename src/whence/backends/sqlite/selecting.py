@@ -16,15 +16,13 @@ import msgspec
 
 from whence.backends.sqlite.statements import SQL
 from whence.backends.sqlite.walking import NEVER, OF_STREAM, Part, Walk, everything, walks_in
-from whence.envelope import Recorded, Stretch
+from whence.envelope import Recorded
 from whence.store import ALL, PAGE_EVENTS, EventQuery, Page
 
 # Whoever mends a payload by hand is likely to write text where bytes belong.
 _BARE = "position, stream, version, type, cast(data as blob)"
 _COLUMNS = f"{_BARE}, tags, cast(metadata as blob), micros, commit_id, ordinal"
-_MOST_BYTES = 8_000_000
-_MOST_OF_A_STREAM = 250
-"""Events of one stream in a page for a fold: so few that the event loop may read it itself."""
+MOST_BYTES = 8_000_000
 
 Row = tuple[int, str, int, str, bytes, str | None, bytes, int, str, int]
 _BareRow = tuple[int, str, int, str, bytes]
@@ -45,17 +43,7 @@ class Scan:
     @property
     def most(self) -> int:
         """How many events the next page may hold."""
-        most = PAGE_EVENTS if self.folded is None else _MOST_OF_A_STREAM
-        return most if self.limit is None else min(self.limit, most)
-
-    @property
-    def folded(self) -> str | None:
-        """The stream that is read from its beginning or from there on, all of it, for a fold."""
-        query = self.query
-        if self.backwards or not query.bare or len(query.items) != 1:
-            return None
-        item = query.items[0]
-        return None if item.types or item.tags or item.commit_id else item.stream
+        return PAGE_EVENTS if self.limit is None else min(self.limit, PAGE_EVENTS)
 
     @property
     def order(self) -> str:
@@ -90,20 +78,11 @@ def page(connection: sqlite3.Connection, scan: Scan) -> tuple[Page, bool]:
     walks = walks_in(connection, scan.query, part)
     if walks is None:
         return _sieved(connection, scan, part)
-    events, cut = _found(connection, walks, scan)
+    fetch = _fetch_bare if scan.query.bare else _fetch
+    events, cut = fetch(_select(connection, walks, scan), scan.most)
     if cut:
         return Page(events, events[-1].position), len(events) == scan.limit
     return Page(events, 1 if scan.backwards else part.high), True
-
-
-def _found(
-    connection: sqlite3.Connection, walks: Sequence[Walk], scan: Scan
-) -> tuple[Sequence[Recorded], bool]:
-    """The events of a page, and whether there may be more."""
-    if scan.folded and (events := _folded(connection, walks[0], scan.folded, scan.most)):
-        return events
-    fetch = _fetch_bare if scan.query.bare else _fetch
-    return fetch(_select(connection, walks, scan), scan.most)
 
 
 def _sieved(connection: sqlite3.Connection, scan: Scan, part: Part) -> tuple[Page, bool]:
@@ -129,7 +108,7 @@ def first_matches(
         found, finished = page(connection, scan)
         matches += found.events
         size = sum([len(event.data) for event in matches])
-        if finished or size > _MOST_BYTES:
+        if finished or size > MOST_BYTES:
             return matches
         scan = scan.beyond(found)
 
@@ -162,7 +141,7 @@ def recorded(rows: Iterable[Row]) -> list[Recorded]:
 
 
 def _fetch(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool]:
-    """At most ``most`` events and about `_MOST_BYTES`; and whether that cut it short.
+    """At most ``most`` events and about `MOST_BYTES`; and whether that cut it short.
 
     A cursor that stays open would keep its connection at the log as it is now: it is closed,
     whatever happens.
@@ -173,9 +152,9 @@ def _fetch(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool]:
         for row in cursor:
             keep(row)
             size += len(row[4]) + len(row[5] or "") + len(row[6])
-            if size >= _MOST_BYTES:
+            if size >= MOST_BYTES:
                 break
-    return recorded(rows), size >= _MOST_BYTES or len(rows) == most
+    return recorded(rows), size >= MOST_BYTES or len(rows) == most
 
 
 def _fetch_bare(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool]:
@@ -186,34 +165,9 @@ def _fetch_bare(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool
         for row in cursor:
             keep(row)
             size += len(row[4])
-            if size >= _MOST_BYTES:
+            if size >= MOST_BYTES:
                 break
-    return list(starmap(Recorded, rows)), size >= _MOST_BYTES or len(rows) == most
-
-
-def _folded(
-    connection: sqlite3.Connection, walk: Walk, stream: str, most: int
-) -> tuple[Stretch, bool] | None:
-    """The same for a stream, of which all is known but the positions, the types and the data.
-
-    Each column takes its time. The versions are dense, so they are counted; None if they turn
-    out not to be.
-    """
-    rows: list[tuple[int, str, bytes]] = []
-    keep, size = rows.append, 0
-    columns = "position, type, cast(data as blob)"
-    with closing(_along(connection, walk, columns, "asc", most)) as cursor:
-        for row in cursor:
-            keep(row)
-            size += len(row[2])
-            if size >= _MOST_BYTES:
-                break
-    first = cast("int", walk.values[1])
-    if rows:
-        (last,) = connection.execute(SQL["version_at"], (rows[-1][0],)).fetchone()
-        if last != first + len(rows) - 1:
-            return None
-    return Stretch(stream, first, rows), size >= _MOST_BYTES or len(rows) == most
+    return list(starmap(Recorded, rows)), size >= MOST_BYTES or len(rows) == most
 
 
 def _along(

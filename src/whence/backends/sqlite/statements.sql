@@ -1,6 +1,9 @@
 -- begin: the write lock, so that nobody can come between a condition and its commit
 begin immediate;
 
+-- look: from here on, a reader sees one state of the log
+begin;
+
 -- changes: of other connections, since this one was opened
 pragma data_version;
 
@@ -16,6 +19,12 @@ order by version desc limit 1;
 select position from events
 where version > 0 and version = ?2
     and origin = (select position from events where stream = ?1 and version = 1);
+
+-- stretch: a stream from a version on, as a fold reads it; mended by hand, its data may be text
+select position, type, cast(data as blob) from events
+where version > 0 and version between ?2 and 9223372036854775807
+    and origin = (select position from events where stream = ?1 and version = 1)
+order by version limit ?3;
 
 -- version_at: which version of its stream stands at a position
 select version from events where position = ?;

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from whence.backends.sqlite import schema, selecting
+from whence.backends.sqlite import schema, selecting, stretches
 from whence.backends.sqlite.appending import Inline
 from whence.backends.sqlite.failures import translated
 from whence.backends.sqlite.file import forked
@@ -89,11 +89,12 @@ class SqliteStore:
     ) -> AsyncIterator[Page]:
         """See `EventStore.read`."""
         check_read(after, limit)
-        scan = selecting.Scan(query, after, backwards, limit)
-        finished = False
-        while not finished:
+        scan = stretches.scan_of(query, after, backwards, limit)
+        while True:
             page, finished = await self._parts[1].counter.submit(scan.page, small=True)
             yield page
+            if finished:
+                return
             scan = scan.beyond(page)
 
     async def head(self) -> int:

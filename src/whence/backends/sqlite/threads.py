@@ -61,11 +61,11 @@ class _Own(threading.local, Generic[Job]):
 class Counter(Generic[Job]):
     """Takes jobs from any event loop; all that one iteration brings travel together.
 
-    A small job that comes alone is offered to ``at_once`` first, in the event loop itself: it
-    may do the job there and say so. Two changes of threads can take longer than the job.
+    They are offered to ``at_once`` first, in the event loop itself: it may do some of them there,
+    the first ones, and say how many. Two changes of threads can take longer than a small job.
     """
 
-    def __init__(self, name: str, at_once: Callable[[Ticket[Job]], bool]) -> None:
+    def __init__(self, name: str, at_once: Callable[[Sequence[Ticket[Job]]], int]) -> None:
         self.closed = False
         self._name = name
         self._at_once = at_once
@@ -96,8 +96,11 @@ class Counter(Generic[Job]):
 
     def _flush(self, desk: _Desk[Job]) -> None:
         tickets, desk.tickets = desk.tickets, []
-        if len(tickets) == 1 and tickets[0].small and self._at_once(tickets[0]):
-            _resolve(tickets)
+        if done := self._at_once(tickets):
+            _resolve(tickets[:done])
+            if desk.loop is not None and done < len(tickets):
+                desk.tickets = tickets[done:]
+                desk.loop.call_soon(self._flush, desk)  # others have their turn in between
             return
         with self._door:
             if not self.closed:

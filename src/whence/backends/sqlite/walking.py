@@ -73,8 +73,8 @@ def _walks_of(connection: sqlite3.Connection, item: Item, part: Part) -> Iterato
 def _by_stream(connection: sqlite3.Connection, item: Item, stream: str, part: Part) -> Walk:
     first = part.version
     if first is None:
-        first = _version_at(connection, stream, part.low) if part.low else 0
-    last = _version_at(connection, stream, part.high) if part.high < part.end else NEVER
+        first = version_at(connection, stream, part.low) if part.low else 0
+    last = version_at(connection, stream, part.high) if part.high < part.end else NEVER
     rest, values = _rest(item)
     # "between": from "version > 0 and version > ?" SQLite would walk all the way from 0.
     return Walk(
@@ -84,7 +84,7 @@ def _by_stream(connection: sqlite3.Connection, item: Item, stream: str, part: Pa
     )
 
 
-def _version_at(connection: sqlite3.Connection, stream: str, position: int) -> int:
+def version_at(connection: sqlite3.Connection, stream: str, position: int) -> int:
     """How many events ``stream`` had when the log had reached ``position``.
 
     Versions are dense and grow with the positions, so the place is found by halving.

@@ -96,21 +96,23 @@ class Writer:
             size += batch[-1].size
         return batch
 
-    def _at_once(self, ticket: Ticket[Job]) -> bool:
+    def _at_once(self, tickets: Sequence[Ticket[Job]]) -> int:
         """Append in the event loop, if it does not have to wait long for it."""
+        if len(tickets) > 1 or not tickets[0].small:
+            return 0
         if not self._pace.swift or not self.counter.queue.empty():
-            return False
+            return 0
         if not self._turn.acquire(blocking=False):
-            return False
+            return 0
         try:
             if self.counter.closed or (self._appender and self._appender.wal.long):
-                return False
-            self._append([ticket], patient=False)
+                return 0
+            self._append(tickets, patient=False)
         except Busy:
-            return False
+            return 0
         finally:
             self._turn.release()
-        return True
+        return 1
 
     def _append(self, tickets: Sequence[Ticket[Job]], *, patient: bool = True) -> None:
         begun = time.perf_counter()
