@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import whence
 from whence import errors
 from whence.config import NAMES
 
@@ -42,3 +43,12 @@ def test_what_is_to_be_pasted_can_be_pasted(page: Path) -> None:
         if not re.match(r"# \S+\.py\n", block)  # that is to be saved as a file
     ]
     assert [block for block in pasted if re.search(r"\n\n+ ", block)] == []
+
+
+@pytest.mark.parametrize("name", whence.__all__)
+def test_every_word_of_the_quickstart_is_in_the_reference(name: str) -> None:
+    module = getattr(whence, name).__module__
+    pages = "\n".join(page.read_text() for page in DOCS.glob("reference/*.md"))
+    members = re.search(rf"automodule:: {re.escape(module)}\n   :members:(.*)", pages)
+    assert members is not None
+    assert not members[1] or name in re.findall(r"\w+", members[1])
