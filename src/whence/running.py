@@ -1,5 +1,6 @@
 """What an application needs while it is open: its store, its bus, its read side."""
 
+import asyncio
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -50,6 +51,8 @@ class Running:
         app: object,
     ) -> None:
         self._process = os.getpid()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The event loop that has started it: whoever waits here for others waits in this one."""
         self.backend = backend(store) if isinstance(store, str) else given(store)
         self.store = self.backend.store
         self.telemetry = Telemetry()
@@ -79,6 +82,7 @@ class Running:
 
     async def start(self) -> None:
         """Open the store and start delivering; all of it, or nothing."""
+        self.loop = asyncio.get_running_loop()
         try:
             await self.backend.open()
             for database in self.reads.databases.values():

@@ -1,6 +1,7 @@
 """The verbs of an open application: `send`, `ask`, `read`, `history`."""
 
 from abc import ABC, abstractmethod
+from asyncio import get_running_loop
 from collections.abc import Collection, Mapping
 from operator import attrgetter
 from random import getrandbits
@@ -61,7 +62,12 @@ class Verbs(ABC):
         (`Stale` if the ``version`` that the sender had seen is not the latest), `Unknown` or
         `StoreError`.
         """
-        bus = self.running.bus
+        running = self.running
+        if running.loop is not get_running_loop():
+            raise WhenceError(
+                f"{self.name} is open in another event loop: send there, as `app.sync` does, or"
+                " `asyncio.run_coroutine_threadsafe`; or open an application of your own"
+            )
         form = self.wiring.commands.form(type(command))
         if about:
             check_sending(form.name, about)
@@ -76,7 +82,7 @@ class Verbs(ABC):
             causation=about.get("causation"),
             version=about.get("version"),
         )
-        return await bus.send(context)
+        return await running.bus.send(context)
 
     async def ask(self, query: object) -> Any:
         """The answer of a query's one handler. Raises `WiringError` if nobody answers it."""

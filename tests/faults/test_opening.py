@@ -98,3 +98,17 @@ async def test_what_cannot_be_opened_in_the_end_leaves_no_thread(
     with pytest.raises(StoreError, match="a moment ago"):
         await SqliteStore(tmp_path / "events.db").open()
     assert left_open(tmp_path) == []
+
+
+async def test_commands_are_sent_in_the_event_loop_that_has_opened_it(app: App) -> None:
+    """Those of one stream wait for each other, and another loop would not be woken."""
+
+    def elsewhere() -> None:
+        with pytest.raises(WhenceError, match="bells is open in another event loop: send there"):
+            asyncio.run(app.send(Ring("B1")))
+
+    async with app:
+        await asyncio.to_thread(elsewhere)
+        loop = asyncio.get_running_loop()
+        sent = asyncio.run_coroutine_threadsafe(app.send(Ring("B1")), loop)
+        assert (await asyncio.wrap_future(sent)).versions == {"bell-B1": 1}
