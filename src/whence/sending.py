@@ -1,6 +1,7 @@
 """A command on its way: who sends it, why, and what it is answered."""
 
 from collections.abc import Iterable, Mapping
+from inspect import getmembers_static
 from typing import TypedDict
 
 from msgspec import Struct
@@ -115,6 +116,16 @@ async def find_receipt(store: EventStore, context: Context) -> Receipt | None:
 
 
 def _speaks_of(context: Context, streams: Iterable[str]) -> bool:
-    """Whether all ``streams`` are those of things that the command names in its fields."""
-    named = {str(getattr(context.command, field.name)) for field in context.form.message.fields}
+    """Whether all ``streams`` are those of things that the command names.
+
+    It names them in its fields or, where a function decides it, in its properties.
+    """
+    command = context.command
+    names = [field.name for field in context.form.message.fields]
+    names += [name for name, _ in getmembers_static(type(command), _is_property)]
+    named = {str(getattr(command, name)) for name in names}
     return named.issuperset(map(id_of, streams))
+
+
+def _is_property(value: object) -> bool:
+    return isinstance(value, property)

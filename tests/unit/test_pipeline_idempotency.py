@@ -60,6 +60,16 @@ class Pool:
     amount: int
 
 
+@command
+class Pay:
+    reference: str
+    amount: int
+
+    @property
+    def account_id(self) -> str:
+        return self.reference.partition("/")[0]
+
+
 class Account(Aggregate):
     opened = False
     balance = 0
@@ -95,6 +105,10 @@ def bank(store: Any) -> App:
     def pool(command: Pool, account: Account) -> Iterator[object]:  # pyright: ignore
         if account.balance:
             raise Rejected("There is something already")
+        yield Deposited(account.id, command.amount)
+
+    @app.decides
+    def pay(command: Pay, account: Account) -> Iterator[object]:  # pyright: ignore
         yield Deposited(account.id, command.amount)
 
     return app
@@ -166,9 +180,15 @@ async def test_an_id_that_belongs_to_a_command_for_another_thing_is_invalid(app:
     with pytest.raises(Invalid, match=r"'x1' was used before, for Deposit \(account-A1\)"):
         await app.send(Deposit("A2", 5), id="x1")
     assert await events(app, "A2") == []
+    await app.send(Pay("A1/7", 5), id="x2")
+    with pytest.raises(Invalid, match=r"'x2' was used before, for Pay \(account-A1\)"):
+        await app.send(Pay("A2/7", 5), id="x2")
 
 
-@pytest.mark.parametrize("command", [Open("A1"), Deposit("A1", 5), Audit("A1"), Pool("A1", 5)])
+@pytest.mark.parametrize(
+    "command",
+    [Open("A1"), Deposit("A1", 5), Audit("A1"), Pool("A1", 5), Pay("A1/7", 5)],
+)
 async def test_of_many_at_once_one_is_applied_and_all_are_answered(
     open_app: OpenApp, command: object
 ) -> None:
