@@ -109,4 +109,4 @@ class Builder:
 async def _position(build: Build) -> int:
     """Where the hindmost of its slices is, whosever they are."""
     marks = await build.marks()
-    return min(mark.position for mark in marks.values())
+    return min((mark.position for mark in marks.values()), default=0)

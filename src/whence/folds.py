@@ -4,7 +4,8 @@ A page of the log is folded in two steps: `Fold.read` decodes what concerns the 
 the keys, so that the rows can be fetched at once; `Fold.apply` then changes the rows.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from copy import copy
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -48,6 +49,15 @@ class Stuck(Exception):
         super().__init__(position, error)
         self.position = position
         self.error = error
+
+
+@contextmanager
+def unstuck() -> Generator[None]:
+    """Raise what is wrong with an event itself, instead of `Stuck`: here nobody parks it."""
+    try:
+        yield
+    except Stuck as stuck:
+        raise stuck.error from stuck.error.__cause__
 
 
 class _Way(NamedTuple):

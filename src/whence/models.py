@@ -1,5 +1,6 @@
 """A read model of an open application: all that can be asked of it, now and in the past."""
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
@@ -8,20 +9,21 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from whence.codec import Codec
 from whence.errors import StoreError, WiringError
-from whence.folds import NOTHING, Fold, Rows, Skipped, Stuck
+from whence.folds import NOTHING, Fold, Rows, Skipped
 from whence.queries import Selection, Source
 from whence.readmodels import ReadModel, ReadModelSpec, text_of
 from whence.slices import name_of
 from whence.store import EventStore
 from whence.temporal import Progress, RowChange, When, differing, position_of, when
-from whence.tracing import Trace, pages
+from whence.tracing import Trace
 from whence.watching import Beginning, Watching
 from whence.why import Explanation, Reason
 
 if TYPE_CHECKING:
     from sqlalchemy import Select, Table
 
-    from whence.backends.sql.scratch import Scratch, Scratches
+    from whence.backends.sql.scratch import Scratch
+    from whence.backends.sql.scratches import Scratches
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -109,7 +111,9 @@ class OpenModel(Generic[R]):
         """See `Model.diff`."""
         one = await position_of(self.folding.store, when(before))
         other = await position_of(self.folding.store, when(after))
-        old, new = await self._touched(min(one, other), max(one, other), progress)
+        low, high, left_out = min(one, other), max(one, other), await self.left_out()
+        touched = self.folding.scratches.touched
+        old, new = await touched(self.fold, self.table, low, high, left_out, progress)
         if selection != Selection():
             old, new = await self._chosen(old, selection), await self._chosen(new, selection)
         if one > other:
@@ -177,27 +181,6 @@ class OpenModel(Generic[R]):
             return None if self._kept is None else await self._kept.rows.placed(key)
         return None
 
-    async def _touched(
-        self, low: int, high: int, progress: Progress | None
-    ) -> tuple[Rows[R], Rows[R]]:
-        """The rows that are touched between two positions, as they were at both."""
-        left_out, fold = await self.left_out(), self.fold
-        old: Rows[R] = {}
-        new: Rows[R] = {}
-        async with self.folding.scratches.past(fold, self.table, low, left_out, progress) as past:
-            async for steps, scanned in pages(self.folding.store, fold, low, high, left_out):
-                missing = {key for step in steps for key in step[3] if key not in old}
-                found = await past.load(list(missing)) if missing else {}
-                old |= dict.fromkeys(missing) | found
-                new |= {key: fold.copied(row) for key, row in found.items() if row is not None}
-                try:
-                    fold.apply(steps, new)
-                except Stuck as stuck:
-                    raise stuck.error from stuck.error.__cause__
-                if progress is not None:
-                    progress(scanned, high)
-        return old, {key: None if row is None else fold.copied(row) for key, row in new.items()}
-
     async def _chosen(self, rows: Rows[R], selection: Selection) -> Rows[R]:
         """Those of ``rows`` that a question finds."""
         async with self.folding.scratches.of(self.fold, self.table, rows) as scratch:
@@ -207,16 +190,19 @@ class OpenModel(Generic[R]):
         return RowChange(key, before, after, differing(self.spec, before, after))
 
 
-class PastRows(Generic[R]):
-    """The rows of a read model as they were at one moment. See `whence.queries.Source`."""
+class FoldedRows(ABC, Generic[R]):
+    """Rows that are folded from the log for each question. See `whence.queries.Source`.
 
-    def __init__(self, model: OpenModel[R], said: When, progress: Progress | None = None) -> None:
-        self._model, self._moment, self._progress = model, when(said), progress
-        self._position: int | None = None
+    What cannot be folded is answered as a table answers that has parked it: without that event
+    and those behind it. Only who asks for that very row gets the error.
+    """
 
+    def __init__(self, model: OpenModel[R]) -> None:
+        self._model = model
+
+    @abstractmethod
     async def get(self, key: object) -> R | None:
-        """See `Source.get`. Reads the events of that row alone."""
-        return await self._model.row(key, await self._found())
+        """See `Source.get`."""
 
     async def fetch(self, selection: Selection) -> list[R]:
         """See `Source.fetch`."""
@@ -230,7 +216,27 @@ class PastRows(Generic[R]):
 
     def select(self, selection: Selection) -> "Select[Any]":
         """See `Source.select`. There is no database that could be asked."""
-        raise _only_here(self._model.spec)
+        raise WiringError(
+            f"{self._model.spec.name} is folded for this question and is in no database: await"
+            " the question itself, with where, order_by and the like"
+        )
+
+    @abstractmethod
+    async def _folded(self) -> AbstractAsyncContextManager["Scratch[R]"]:
+        """All rows."""
+
+
+class PastRows(FoldedRows[R]):
+    """The rows of a read model as they were at one moment."""
+
+    def __init__(self, model: OpenModel[R], said: When, progress: Progress | None = None) -> None:
+        super().__init__(model)
+        self._moment, self._progress = when(said), progress
+        self._position: int | None = None
+
+    async def get(self, key: object) -> R | None:
+        """See `Source.get`. Reads the events of that row alone."""
+        return await self._model.row(key, await self._found())
 
     async def _found(self) -> int:
         """The position of its moment: once found, all that is asked of it is about the same."""
@@ -245,41 +251,17 @@ class PastRows(Generic[R]):
         )
 
 
-class LiveRows(Generic[R]):
-    """The rows of a read model without a table. See `whence.queries.Source`."""
-
-    def __init__(self, model: OpenModel[R]) -> None:
-        self._model = model
+class LiveRows(FoldedRows[R]):
+    """The rows of a read model without a table."""
 
     async def get(self, key: object) -> R | None:
         """See `Source.get`. Reads the events of that row alone."""
         return await self._model.row(key)
 
-    async def fetch(self, selection: Selection) -> list[R]:
-        """See `Source.fetch`."""
-        async with await self._folded() as rows:
-            return await rows.reader.fetch(selection)
-
-    async def count(self, selection: Selection) -> int:
-        """See `Source.count`."""
-        async with await self._folded() as rows:
-            return await rows.reader.count(selection)
-
-    def select(self, selection: Selection) -> "Select[Any]":
-        """See `Source.select`. There is no database that could be asked."""
-        raise _only_here(self._model.spec)
-
     async def _folded(self) -> AbstractAsyncContextManager["Scratch[R]"]:
         model, head = self._model, await self._model.folding.store.head()
         left_out = await model.left_out()
         return model.folding.scratches.live(model.fold, model.table, head, left_out)
-
-
-def _only_here(spec: ReadModelSpec[Any]) -> WiringError:
-    return WiringError(
-        f"{spec.name} is folded for this question and is in no database: await the question"
-        " itself, with where, order_by and the like"
-    )
 
 
 def _by_key(change: RowChange[Any]) -> Any:

@@ -9,7 +9,7 @@ from whence.backends.sql import ReadDatabase, SqlProjection, SqlReadModel
 from whence.backends.sql.inline import InlineReadModel
 from whence.backends.sql.inlining import InlineModels
 from whence.backends.sql.placed import PlacedReadModel
-from whence.backends.sql.scratch import Scratches
+from whence.backends.sql.scratches import Scratches
 from whence.backends.sql.tables import table_of
 from whence.clock import Clock
 from whence.errors import WiringError

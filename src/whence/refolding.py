@@ -4,13 +4,14 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
 from whence.envelope import Recorded
-from whence.folds import Fold, Rows, Step, Stuck
+from whence.folds import Fold, Rows, Step, unstuck
+from whence.reading import pages
 from whence.readmodels import ReadModel
 from whence.sampling import Takes
 from whence.store import EventStore
 from whence.surveys import Survey
 from whence.temporal import Progress
-from whence.tracing import pages, queries_of
+from whence.tracing import queries_of
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -76,10 +77,8 @@ class Fresh(Generic[R]):
                 progress(position * done // len(keys), position)
 
     def _apply(self, steps: Sequence[Step]) -> None:
-        try:
+        with unstuck():
             self.last |= self._fold.apply(steps, self.rows)
-        except Stuck as stuck:
-            raise stuck.error from stuck.error.__cause__
 
     def _wanted(
         self, steps: Iterable[Step], survey: Survey[R], before: Survey[R] | None

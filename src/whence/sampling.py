@@ -5,7 +5,7 @@ from hashlib import blake2b
 from random import Random
 from typing import Any
 
-from whence.folds import NOTHING, Fold, Skipped, Stuck
+from whence.folds import NOTHING, Fold, Skipped, unstuck
 from whence.slices import name_of
 from whence.store import ALL, PAGE_EVENTS, EventStore, bare
 
@@ -46,10 +46,8 @@ async def found_at_places(
     for _ in range(round(head * percent / 100 / PAGE_EVENTS) or 1):
         after = chance.randrange(head)
         async for page in store.read(bare(ALL), after=after, limit=PAGE_EVENTS):
-            try:
+            with unstuck():
                 steps = fold.reading(page.events, left_out)
-            except Stuck as stuck:
-                raise stuck.error from stuck.error.__cause__
             found |= dict.fromkeys(key for step in steps for key in step[3])
     return list(found)
 

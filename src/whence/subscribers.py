@@ -3,7 +3,7 @@
 Each keeps how far it has come beside what it makes of the events, so that both change together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from whence.letters import Letters
@@ -164,6 +164,10 @@ class Subscriber(Follower, Protocol):
 
     async def standing(self) -> Standing | None:
         """What is kept about it; None: nothing is there yet."""
+        ...
+
+    async def missing(self) -> Sequence[str]:
+        """Its tables that should be there and are not: somebody has dropped them by hand."""
         ...
 
     async def note(self, problem: str | None) -> None:

@@ -4,19 +4,16 @@ A row's events are found by their tag, or by their stream, if either surely tell
 Else every event of the types that the read model folds has to be looked at.
 """
 
-import asyncio
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterator,
     Collection,
     Iterable,
     Iterator,
     Sequence,
 )
-from contextlib import aclosing
 from datetime import date
 from enum import Enum
-from typing import Any, Generic, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from whence.aggregate import Aggregate
@@ -24,17 +21,17 @@ from whence.columns import scalar_of, stripped
 from whence.decider import Behaviour
 from whence.decisions import Decision
 from whence.envelope import Recorded
-from whence.folds import NOTHING, Fold, Skipped, Step, Stuck
+from whence.errors import WhenceError
+from whence.folds import NOTHING, Fold, Skipped, Step, Stuck, unstuck
 from whence.handlers import Handler
 from whence.messages import Field, Tag, describe, registered
+from whence.parking import can_be_parked
+from whence.reading import up_to
 from whence.readmodels import ReadModel, ReadModelSpec, text_of
-from whence.store import ALL, EventQuery, EventStore, Item, Page, bare, check_names
-from whence.walking import sooner
+from whence.store import EventQuery, EventStore, Item, check_names
 
 R = TypeVar("R", bound=ReadModel)
 
-_PIECE = 200
-"""Events that are folded before others get their turn."""
 _WALKS = 300
 """Streams, or types of events with a tag, that one query asks for, about."""
 _EXACT = (str, int, UUID, date)
@@ -191,23 +188,21 @@ class Trace(Generic[R]):
         self.key = key
         self.query = query_of(fold.spec, key, wide=wide)
         self._store, self._fold, self._skipped = store, fold, skipped
+        self._touched = set[str]()  # the streams of its events
+        self._unread: dict[str, WhenceError] = {}  # streams of which it may have missed one
 
     async def steps(
         self, after: int = 0, until: int | None = None
     ) -> AsyncIterator[tuple[list[Step], int]]:
         """Page by page what touches the row after ``after``, and how far that was looked for.
 
-        Raises the error of the first event that cannot be read.
+        Raises the error of the first event that cannot be read, unless it is surely another's.
         """
         if self.query is None or (until is not None and until <= after):
             return
         async for page in self._store.read(self.query, after=after):
-            events, scanned = _up_to(page, until)
-            try:
-                steps = self._fold.touching(events, self.key, self._skipped)
-            except Stuck as stuck:
-                raise stuck.error from stuck.error.__cause__
-            yield steps, scanned
+            events, scanned = up_to(page, until)
+            yield self._touching(events), scanned
             if scanned == until:
                 return
 
@@ -218,54 +213,37 @@ class Trace(Generic[R]):
             row.grow(steps)
         return row.now
 
+    def _touching(self, events: Sequence[Recorded]) -> list[Step]:
+        try:
+            return self._checked(self._fold.touching(events, self.key, self._skipped))
+        except Stuck:
+            return [step for event in events for step in self._touching_one(event)]
 
-async def pages(
-    store: EventStore,
-    fold: Fold[Any],
-    after: int,
-    until: int,
-    skipped: Skipped = NOTHING,
-    *,
-    query: EventQuery | None = None,
-    whole: bool = False,
-) -> AsyncIterator[tuple[Sequence[Step], int]]:
-    """Page by page what touches any row after ``after``, and how far that was looked for.
+    def _touching_one(self, event: Recorded) -> list[Step]:
+        try:
+            return self._checked(self._fold.touching([event], self.key, self._skipped))
+        except Stuck as stuck:
+            if self._is_ours(event) or not can_be_parked(stuck.error):
+                raise stuck.error from stuck.error.__cause__
+            self._unread[event.stream] = stuck.error
+            return []
 
-    Among the events that ``query`` finds, if it is given. They are bare unless they are wanted
-    ``whole``. Raises the error of the first event that cannot be read.
-    """
-    if query is None:
-        words = frozenset(word for event in fold.spec.evolvers for word in describe(event).words)
-        query = ALL if fold.spec.follows else EventQuery((Item(words),))
-    if until <= after:
-        return
-    log = cast(AsyncGenerator[Page], store.read(query if whole else bare(query), after=after))
-    async with aclosing(sooner(log, store)) as found:
-        async for page in found:
-            for events, scanned in _pieces(*_up_to(page, until)):
-                try:
-                    steps = fold.reading(events, skipped)
-                except Stuck as stuck:
-                    raise stuck.error from stuck.error.__cause__
-                yield steps, scanned
-                if scanned == until:
-                    return
-                await asyncio.sleep(0)  # others get their turn, as whoever fetches the next
+    def _is_ours(self, unread: Recorded) -> bool:
+        """Whether an event that cannot be read is the row's, by all that is known of it."""
+        narrow = (
+            [item for item in self.query.items if item.stream or item.tags] if self.query else []
+        )
+        id = unread.stream.partition("-")[2]
+        known = unread.stream in self._touched or id == text_of(self.key)
+        return known or any(item.matches(unread) for item in narrow)
 
-
-def _pieces(events: Sequence[Recorded], scanned: int) -> Iterator[tuple[Sequence[Recorded], int]]:
-    """A page in pieces, each with how far it goes; at least one."""
-    for start in range(0, len(events) - _PIECE, _PIECE):
-        some = events[start : start + _PIECE]
-        yield some, some[-1].position
-    yield events[(len(events) - 1) // _PIECE * _PIECE :], scanned
-
-
-def _up_to(page: Page, until: int | None) -> tuple[Sequence[Recorded], int]:
-    """The events of ``page`` up to a position, and how far it then goes."""
-    if until is None or page.scanned < until:
-        return page.events, page.scanned
-    return [event for event in page.events if event.position <= until], until
+    def _checked(self, steps: list[Step]) -> list[Step]:
+        """Raise what is wrong with an event that was taken for another's, and is perhaps not."""
+        for step in steps:
+            if (error := self._unread.get(step[0].stream)) is not None:
+                raise error
+            self._touched.add(step[0].stream)
+        return steps
 
 
 class Growing(Generic[R]):
@@ -277,10 +255,8 @@ class Growing(Generic[R]):
 
     def grow(self, steps: Iterable[Step]) -> None:
         """Fold ``steps`` in. Raises the error of the first event that cannot be folded."""
-        try:
+        with unstuck():
             self._fold.apply(steps, self._rows)
-        except Stuck as stuck:
-            raise stuck.error from stuck.error.__cause__
 
     @property
     def now(self) -> R | None:

@@ -9,7 +9,7 @@ from whence.envelope import Recorded
 from whence.leases import Ownership
 from whence.slices import Share
 from whence.store import PAGE_EVENTS, EventStore, Page
-from whence.subscribers import Follower
+from whence.subscribers import Follower, Overtaken
 from whence.tasks import ended
 
 
@@ -26,9 +26,15 @@ class Walk:
         self._saved_at = 0.0
 
     async def begin(self) -> None:
-        """Go to where the slices are that are this process's own now."""
+        """Go to where the slices are that are this process's own now.
+
+        Raises `Overtaken` if there are none any more: somebody has dropped what was there.
+        """
         name = self._follower.name
         marks = await self._follower.marks()
+        if not marks:
+            self.share = Share(1, {})
+            raise Overtaken(name)
         if self._joined != len(marks):
             await self._ownership.join(name, len(marks))
             self._joined = len(marks)

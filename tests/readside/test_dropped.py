@@ -1,14 +1,27 @@
 """Between dropping rows and making them again, nobody meets an error of the driver."""
 
 import asyncio
+from functools import partial
 
 import pytest
+from sqlalchemy import Connection, TextClause, text
 
 from whence import App
 from whence.backends.sql import answering
 from whence.errors import Retired, StoreError
 
-from .counters import Total, append, caught_up, counted, counters, fresh, rows
+from .counters import (
+    Row,
+    Sums,
+    Total,
+    append,
+    caught_up,
+    counted,
+    counters,
+    fresh,
+    rows,
+    subscription,
+)
 
 NOBODY = r"^total has no rows yet: nobody has projected it\. `whence worker` does$"
 
@@ -57,6 +70,21 @@ async def test_what_was_dropped_after_the_last_look_is_asked_again(
         await caught_up(app)
 
 
+async def test_who_leads_makes_again_what_was_dropped_and_resumed_between_two_looks(
+    read_url: str, store: str
+) -> None:
+    async with counters(read_url, store=store) as app:
+        await append(app, counted("A", 1), counted("B", 2))
+        await caught_up(app)
+        controls = subscription(app).subscriber.controls
+        await controls.want("retired")
+        await controls.drop()
+        await controls.want("running")
+        subscription(app).wake()
+        await caught_up(app)
+        assert await rows(app) == await fresh(app)
+
+
 async def test_a_question_says_that_nobody_makes_the_table(
     read_url: str, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,3 +113,29 @@ async def test_a_rebuild_makes_it_again(read_url: str, store: str) -> None:
         await app.projections.resume(Total)
         await app.projections.rebuild(Total)
         assert await rows(app) == await fresh(app)
+
+
+async def test_a_table_that_was_dropped_by_hand_is_filled_again(read_url: str, store: str) -> None:
+    for model, table in ((Total, "total"), (Sums, "sums")):
+        async with counters(read_url, model, store=store) as app:
+            if model is Total:
+                await append(app, counted("A", 1), counted("B", 2), counted("A", 3))
+            await caught_up(app)
+            before = await found(app, table)
+            assert await subscription(app).subscriber.missing() == []
+            dropping = text(f"drop table {table}")
+            await app.running.reads.database.write(partial(_run, statement=dropping))
+            assert await subscription(app).subscriber.missing() == [table]
+        async with counters(read_url, model, store=store) as app:
+            await caught_up(app)
+            assert await found(app, table) == before != []
+
+
+def _run(connection: Connection, statement: TextClause) -> None:
+    connection.execute(statement)
+
+
+async def found(app: App, table: str) -> list[Row]:
+    database = app.running.reads.database
+    chosen = text(f"select * from {table}")
+    return await database.read(lambda c: sorted(map(tuple, c.execute(chosen).all())))

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bank
-from bank import Account, Balance, DepositMoney, OpenAccount, WithdrawMoney
-from whence import App, ReadModel, Receipt, evolve
+from bank import Balance, DepositMoney, OpenAccount, WithdrawMoney
+from whence import App, Receipt
 from whence.clock import ManualClock
-from whence.errors import HandlerFailed, NotFound, Rejected, WiringError
+from whence.errors import NotFound, Rejected, WiringError
 from whence.temporal import RowChange
 
 START = datetime(2026, 11, 1, 9, tzinfo=UTC)
@@ -179,29 +179,6 @@ async def test_moments_are_let_go_while_others_are_asked_about() -> None:
         for _ in range(3):
             questions = [app.read(Balance).as_of(n).count() for n in range(1, 41)]
             assert await asyncio.gather(*questions) == [*range(1, 41)]
-
-
-class Fragile(ReadModel):
-    account_id: str
-    balance: int = 0
-
-    @evolve
-    def _(self, event: bank.MoneyDeposited) -> None:
-        self.balance += 100 // (event.amount - 1)
-
-
-async def test_an_event_that_cannot_be_folded_is_named(store_url: str) -> None:
-    app = App("bank", Account, Fragile, store=store_url, projecting=False)
-    async with app:
-        await app.send(OpenAccount("ACC1", "alice"))
-        good = await app.send(DepositMoney("ACC1", 2))
-        bad = await app.send(DepositMoney("ACC1", 1))
-
-        assert await app.read(Fragile).as_of(good).count() == 1
-        with pytest.raises(HandlerFailed, match="ZeroDivisionError"):
-            await app.read(Fragile).as_of(bad)
-        with pytest.raises(HandlerFailed, match="ZeroDivisionError"):
-            await app.read(Fragile).diff(0, bad)
 
 
 def told(changes: list[RowChange[Balance]]) -> list[tuple[str, str, list[tuple[Any, ...]]]]:

@@ -15,7 +15,7 @@ from whence.backends.sql.dialects import wait_briefly
 from whence.backends.sql.folding import RowFollower, keys_of
 from whence.backends.sql.generations import Generations
 from whence.errors import StoreBusy
-from whence.folds import Stuck
+from whence.folds import unstuck
 from whence.status import Wanted
 from whence.store import ALL, EventStore, bare
 from whence.verifying import Verification
@@ -88,10 +88,8 @@ class ModelControls(SqlControls):
         fold, keys = self._live.fold, set[Any]()
         left_out = await self._database.left_out(self._name)
         async for page in store.read(bare(ALL), after=position):
-            try:
+            with unstuck():
                 keys.update(keys_of(fold.reading(page.events, left_out)))
-            except Stuck as stuck:
-                raise stuck.error from stuck.error.__cause__
         verification = Verification(store, fold, self._audit)
         if len(keys) < _FEW:
             await verification.of(keys, repair=True)

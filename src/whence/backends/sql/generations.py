@@ -49,6 +49,12 @@ class Generations:
             next = self._create(connection, self.next, live)
         return next
 
+    def missing(self, connection: Connection) -> list[str]:
+        """The tables that should be there and are not."""
+        checkpoints = self._database.checkpoints
+        wanted = [name for name in (self.live, self.next) if checkpoints.load(connection, name)]
+        return [name for name in wanted if not self._is_there(connection, name)]
+
     def begin(self, connection: Connection) -> Record:
         """Make the next table, empty; and the live one, if it was dropped or never made."""
         live = self._database.registry.load(connection, self.live)

@@ -1,6 +1,6 @@
 """A read model in a SQL database: kept up to date, and rebuilt beside the live one."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -75,6 +75,10 @@ class SqlReadModel(RowFollower[R]):
         if found is None or found.shape != self.shape:
             return None
         return self._next(found.generation)
+
+    async def missing(self) -> Sequence[str]:
+        """See `Subscriber.missing`."""
+        return await self.database.look(self._generations.missing)
 
     def _next(self, generation: int) -> NextTable[R]:
         return NextTable(self.spec, self.database, self.fold, self._generations, generation)

@@ -199,8 +199,7 @@ class PlacedReader(ModelReader[R]):
         scratch = Scratch(self._model.fold, self.table)
         await scratch.open()
         stack.push_async_callback(scratch.close)
-        rows = {key: row for key, row, _ in found}
-        await scratch.keep(rows, dict.fromkeys(rows, 0), set())
+        await scratch.keep({key: row for key, row, _ in found})
         return scratch.reader
 
 

@@ -68,6 +68,10 @@ class SqlProjection(SqlFollower):
         """See `Subscriber.building`: those who follow the log do it anyway."""
         return None
 
+    async def missing(self) -> Sequence[str]:
+        """See `Subscriber.missing`."""
+        return await self.database.look(self._missing)
+
     async def switch(self) -> bool:
         """See `Build.switch`: it is in its place as soon as it is where it was."""
         standing = await self.standing()
@@ -100,14 +104,19 @@ class SqlProjection(SqlFollower):
             self.database.registry.put(connection, dropped)
 
     def _prepare(self, connection: Connection) -> None:
-        """Make sure that the tables are there, and empty if other code has filled them."""
+        """Make sure that the tables are there: empty if other code, or nobody, has filled them."""
         found = self.database.registry.load(connection, self.name)
         self._check_wanted(found)
         there = self.database.checkpoints.load(connection, self.name)
-        if found is None or found.shape != self.shape or not there:
+        fits = found is not None and found.shape == self.shape
+        if not fits or not there or self._missing(connection):
             self.begin(connection)
-        else:
-            self._create(connection)
+
+    def _missing(self, connection: Connection) -> list[str]:
+        """The tables that should be there and are not."""
+        if not self.database.checkpoints.load(connection, self.name):
+            return []
+        return [table.fullname for table in self.tables if not _is_there(connection, table)]
 
     def _check_wanted(self, found: Record | None) -> None:
         if found is not None and found.wanted != "running":
@@ -115,15 +124,11 @@ class SqlProjection(SqlFollower):
 
     def _empty(self, connection: Connection, *, keep: bool) -> None:
         """Empty the tables; make those anew that shall not be kept as they are."""
-        there = inspect(connection)
         for table in reversed(self.tables):
-            if keep and there.has_table(table.name, schema=table.schema):
+            if keep and _is_there(connection, table):
                 connection.execute(table.delete())
             else:
                 table.drop(connection, checkfirst=True)
-        self._create(connection)
-
-    def _create(self, connection: Connection) -> None:
         for table in self.tables:
             table.create(connection, checkfirst=True)
 
@@ -201,6 +206,10 @@ class ProjectionControls(SqlControls):
 
     def _make(self, connection: Connection) -> None:
         self._projection.begin(connection)
+
+
+def _is_there(connection: Connection, table: Table) -> bool:
+    return inspect(connection).has_table(table.name, schema=table.schema)
 
 
 def _same_layout(found: Record, shape: str) -> bool:

@@ -85,8 +85,9 @@ class Rounds:
         """Put off the end of this worker's time; if it has passed, be born again."""
         sent = self._clock()
         with self._plain.connect() as connection:
-            for name in wanted.keys() - self._wanted.keys():
-                self.board.add(connection, name, wanted[name])
+            for name, slices in wanted.items() - self._wanted.items():
+                self.board.add(connection, name, slices)
+                self._seen = None
             if not self.board.renew(connection, self.worker, wanted, self._seconds):
                 self.worker = _born()
                 self.board.enter(connection, self.worker, wanted, self._seconds)

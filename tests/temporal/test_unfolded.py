@@ -1,0 +1,183 @@
+"""What cannot be folded is told to who asks for its row, and all other rows are answered.
+
+Those are as a read model in a table has them, which has parked it.
+"""
+
+import logging
+from typing import Any
+
+import pytest
+
+from whence import Aggregate, App, ReadModel, event, evolve
+from whence.envelope import NewEvent, new_id
+from whence.errors import HandlerFailed, Undecodable, UnknownType
+from whence.store import Commit
+
+
+@event
+class Added:
+    sum_id: str
+    by: int
+
+
+class Purse(Aggregate, id="sum_id"):
+    @evolve
+    def _(self, event: Added) -> None: ...
+
+
+class Sum(ReadModel, attempts=0):
+    """In a table, so that what cannot be folded is parked."""
+
+    sum_id: str
+    total: int = 0
+
+    @evolve
+    def _(self, event: Added) -> None:
+        if event.by == 13:
+            raise ValueError("13 brings bad luck")
+        self.total += event.by
+
+
+class Live(Sum, kind="live"):
+    pass
+
+
+class Late(Sum):
+    """Nobody projects it, so nobody has parked anything."""
+
+
+GOOD = [("A", 1), ("B", 2)]
+BAD = [("A", 13), ("A", 4), ("B", 3)]
+TOO_MUCH = [("A", 2**62), ("A", 2**62), ("A", 4), ("B", 3)]
+"""Together, no table can keep it."""
+
+
+def sums(*parts: Any, **options: Any) -> App:
+    return App("sums", *parts, **options)
+
+
+async def added(app: App, *events: tuple[str, int | str], stream: str = "sum-{}") -> int:
+    """Store events, each in a stream of its sum, and return where the log ends."""
+    store = app.running.store
+    for key, by in events:
+        word = f'"{by}"' if isinstance(by, str) else by
+        data = f'{{"sum_id": "{key}", "by": {word}}}'.encode()
+        await store.append([Commit(new_id(), [NewEvent("Added", data, stream.format(key))])])
+    return await store.head()
+
+
+async def totals(app: App, model: type[Sum], at: int | None = None) -> dict[str, int]:
+    rows = app.read(model) if at is None else app.read(model).as_of(at)
+    return {row.sum_id: row.total for row in await rows}
+
+
+@pytest.mark.parametrize("bad", [BAD, TOO_MUCH], ids=["failing", "too much"])
+async def test_all_rows_are_those_of_a_table_that_has_parked_it(
+    store_url: str, bad: list[tuple[str, int]]
+) -> None:
+    async with sums(Sum, Live, store=store_url) as app:
+        await added(app, *GOOD)
+        assert await totals(app, Live) == {"A": 1, "B": 2}
+        head = await added(app, *bad)
+        await app.read(Sum).after(head, timeout=30)
+
+        kept = await totals(app, Sum)
+
+        assert kept["B"] == 5
+        assert await totals(app, Live) == kept == await totals(app, Live, head)
+        assert await app.read(Live).count() == 2
+        await added(app, ("A", 5), ("B", 5))
+        assert await totals(app, Live) == kept | {"B": 10}
+
+
+async def test_the_row_itself_is_answered_with_the_error(store_url: str) -> None:
+    async with sums(Late, Live, store=store_url, projecting=False) as app:
+        good = await added(app, *GOOD)
+        bad = await added(app, *BAD)
+
+        for rows in (app.read(Live), app.read(Live).as_of(bad), app.read(Late).as_of(bad)):
+            with pytest.raises(HandlerFailed, match=r"at position 3 .*13 brings bad luck"):
+                await rows.get("A")
+            row = await rows.get("B")
+            assert row is not None
+            assert row.total == 5
+        row = await app.read(Live).as_of(good).get("A")
+        assert row is not None
+        assert row.total == 1
+
+
+async def test_the_past_of_rows_that_are_not_made_yet_leaves_it_out(store_url: str) -> None:
+    async with sums(Late, store=store_url, projecting=False) as app:
+        good = await added(app, *GOOD)
+        bad = await added(app, *BAD)
+
+        assert await totals(app, Late, good) == {"A": 1, "B": 2}
+        assert await totals(app, Late, bad) == {"A": 1, "B": 5}
+        (change,) = await app.read(Late).diff(good, bad)
+        assert (change.key, change.changes[0].after) == ("B", 5)
+        (change,) = await app.read(Late).diff(bad, await added(app, ("A", 1), ("B", 1)))
+        assert (change.key, change.changes[0].after) == ("B", 6)
+
+
+async def test_what_is_left_out_is_said_once(
+    store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with sums(Live, store=store_url) as app:
+        head = await added(app, *GOOD, *BAD)
+        with caplog.at_level(logging.WARNING, "whence"):
+            for _ in range(2):
+                await totals(app, Live)
+                await totals(app, Live, head)
+
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(
+        "live is answered without what 'A' brings from position 3 on: live cannot handle the"
+        " 'Added' at position 3 (sum-A version 2): ValueError: 13 brings bad luck"
+    )
+    assert said.endswith("Mend the handler, or what it cannot read")
+
+
+async def test_what_cannot_be_read_concerns_its_stream_alone(store_url: str) -> None:
+    async with sums(Sum, Live, store=store_url) as app:
+        await added(app, *GOOD)
+        head = await added(app, ("A", "much"), ("A", 4), ("B", 3))
+        await app.read(Sum).after(head, timeout=30)
+
+        assert await totals(app, Live) == await totals(app, Sum) == {"A": 1, "B": 5}
+        row = await app.read(Live).get("B")
+        assert row is not None
+        assert row.total == 5
+        with pytest.raises(Undecodable, match="position 3"):
+            await app.read(Live).get("A")
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_whoever_has_events_where_one_cannot_be_read_may_miss_it(
+    store_url: str, before: bool
+) -> None:
+    async with sums(Live, store=store_url) as app:
+        if before:
+            await added(app, ("A", 1), stream="mixed-1")
+        await added(app, ("B", "much"), stream="mixed-1")
+        if not before:
+            await added(app, ("A", 1), stream="mixed-1")
+        await added(app, ("C", 1), stream="mixed-2")
+
+        with pytest.raises(Undecodable, match="position"):
+            await app.read(Live).get("A")
+        assert await app.read(Live).get("C") == Live("C", 1, version=1)
+
+
+async def test_a_type_that_nobody_knows_is_no_fault_of_a_row(store_url: str) -> None:
+    """A newer version of the application writes it: no answer of this one would be right."""
+    async with sums(Purse, Live, store=store_url) as app:
+        await added(app, *GOOD, stream="purse-{}")
+        assert await totals(app, Live) == {"A": 1, "B": 2}
+        strange = NewEvent("Strange", b"{}", "purse-A")
+        await app.running.store.append([Commit(new_id(), [strange])])
+
+        with pytest.raises(UnknownType, match="position 3"):
+            await totals(app, Live)
+        with pytest.raises(UnknownType, match="position 3"):
+            await app.read(Live).get("A")
+        assert await app.read(Live).get("B") is not None
