@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from whence.elsewhere import Document, RowStore, table_name
-from whence.errors import NotFound, Retired, WiringError
+from whence.errors import NotFound, Retired, StoreError, WiringError
 from whence.plain import to_builtins
 
 from .accounts import (
@@ -67,6 +67,27 @@ async def test_questions_are_answered_from_all_rows(log: str, store: RowStore) -
         assert await app.read(model).where(owner="ann").count() == 2
         with pytest.raises(WiringError, match="is in no SQL database"):
             app.read(model).select()
+
+
+async def test_rows_that_are_out_of_reach_are_said_to_be(
+    log: str, store: RowStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> Any:
+        raise ConnectionError("nobody answers")
+
+    async with bank(log, store) as app:
+        (model,) = app.wiring.models
+        await append(app, opened("A", "ann"))
+        await caught_up(app)
+        reason = "^the rows of balance are out of reach: ConnectionError: nobody answers"
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "load", away)
+            patch.setattr(store, "scan", away)
+            with pytest.raises(StoreError, match=reason):
+                await app.read(model).get("A")
+            with pytest.raises(StoreError, match=reason):
+                await rows(app)
+        assert list(await rows(app)) == ["A"]
 
 
 async def test_what_is_delivered_again_is_not_folded_again(log: str, store: RowStore) -> None:
