@@ -65,7 +65,7 @@ class Form:
             data = self.encode(event)
             if (self._simple and self._looks_right(event)) or same(self.decode(data), event):
                 return data
-        except (ValueError, TypeError) as error:
+        except _MISFITS as error:
             raise self._unstorable(event, str(error)) from error
         raise self._unstorable(event, f"it would come back as {self.decode(data)!r}")
 
@@ -126,7 +126,7 @@ class Form:
 
     def _unstorable(self, event: object, reason: str) -> Unstorable:
         return Unstorable(
-            f"{event!r} cannot be stored: {reason}. Its class is {place(self.cls)}:"
+            f"{_shown(event)} cannot be stored: {reason}. Its class is {place(self.cls)}:"
             " what a decision yields must fit the annotations there. Nothing was stored"
         )
 
@@ -145,17 +145,28 @@ class _FieldForm:
         if type(value) in self.exact:
             return None
         try:
-            again = self._decode(to_json(value))
-        except (ValueError, TypeError) as error:
+            if same(self._decode(to_json(value)), value):
+                return None
+        except _MISFITS as error:
             return naming(value, _told(error)) if isinstance(value, float) else _told(error)
-        if same(again, value):
-            return None
         return f"Expected `{_name(self._type)}`, got `{type(value).__name__}`"
 
     def convert(self, value: Any, strict: bool) -> Any:
         """``value`` from outside as what the annotation says. Raises ValueError or TypeError."""
         made = from_outside(value, self._type, strict=strict)
         return validated(made) if self._validate else made
+
+
+_MISFITS = (ValueError, TypeError, ArithmeticError, RecursionError)
+"""What is said of a value that is not as it should be: too deep, or a number that is none."""
+
+
+def _shown(message: object) -> str:
+    """``message`` as Python writes it, if it can."""
+    try:
+        return repr(message)
+    except (ValueError, RecursionError):  # an endless number, or nested too deep
+        return f"a {type(message).__name__}"
 
 
 def _problems(error: Any) -> dict[str, str]:

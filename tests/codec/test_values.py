@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from whence import event
-from whence.errors import Unstorable
+from whence.errors import Invalid, Unstorable
 from whence.messages import describe
 
 from .classes import Address, Colour, Level, Pair, Point, Tree, UserId, form, holding
@@ -122,6 +122,27 @@ def test_an_event_that_would_come_back_changed_is_not_stored(hint: Any, value: A
     cls = holding(hint)
     with pytest.raises(Unstorable, match=r"cannot be stored: .+ Nothing was stored"):
         form(cls).keep(cls(value))
+
+
+def nested(depth: int) -> list[Any]:
+    made: list[Any] = []
+    for _ in range(depth):
+        made = [made]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [(Decimal, Decimal("sNaN")), (int, 10**5_000), (list[Any], nested(100_000))],
+    ids=["a number that cannot be compared", "an endless number", "endless lists"],
+)
+def test_what_python_itself_cannot_bear_is_refused_in_our_words(hint: Any, value: Any) -> None:
+    holder = form(holding(hint))
+    with pytest.raises(Unstorable, match=r"cannot be stored: .+ Nothing was stored"):
+        holder.keep(holder.cls(value))
+    if hint is not int:  # of these, nothing is looked at before they are written
+        with pytest.raises(Invalid, match="Holding is not valid: it: "):
+            holder.check(holder.cls(value))
 
 
 def test_an_unstorable_event_names_itself_its_class_and_the_difference() -> None:
