@@ -19,10 +19,10 @@ def model_named(app: App, name: str) -> ReadModelSpec[Any]:
     raise UsageError(unknown("read model", name, [spec.name for spec in specs]))
 
 
-def value_of(hint: Any, text: Any, name: str) -> Any:
+def value_of(spec: ReadModelSpec[Any], name: str, text: Any) -> Any:
     """What ``text`` stands for in the column ``name``. Raises `Invalid`."""
     try:
-        value = from_outside(text, hint)
+        value = from_outside(text, spec.column(name).hint)
     except (ValueError, TypeError) as error:
         raise Invalid("the question", {name: str(error)}) from error
     if isinstance(value, int) and not -(2**63) <= value < 2**63:

@@ -111,7 +111,7 @@ async def _rows(
 async def _one(
     rows: Rows[Any], spec: ReadModelSpec[Any], key: str, position: int, output: Output
 ) -> None:
-    row = await rows.get(value_of(spec.key_column.hint, key, spec.key))
+    row = await rows.get(value_of(spec, spec.key, key))
     if row is None:
         raise NotFound(f"{spec.name} has no row of {key!r}, as of position {position}")
     plain = to_builtins(row)
@@ -200,6 +200,4 @@ def _chosen(
 
 
 def _values(spec: ReadModelSpec[Any], where: Sequence[str]) -> dict[str, Any]:
-    return {
-        name: value_of(spec.column(name).hint, text, name) for name, text in pairs(where).items()
-    }
+    return {name: value_of(spec, name, text) for name, text in pairs(where).items()}

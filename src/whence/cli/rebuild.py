@@ -108,12 +108,9 @@ async def _rebuild(
 async def _rows(
     app: App, spec: ReadModelSpec[Any], key: Sequence[str], where: Sequence[str], output: Output
 ) -> dict[str, Any]:
-    keys = [value_of(spec.key_column.hint, one, spec.key) for one in key]
+    keys = [value_of(spec, spec.key, one) for one in key]
     if where:
-        chosen = {
-            name: value_of(spec.column(name).hint, text, name)
-            for name, text in pairs(where).items()
-        }
+        chosen = {name: value_of(spec, name, text) for name, text in pairs(where).items()}
         keys += [getattr(row, spec.key) for row in await app.read(spec.cls).where(**chosen).all()]
     found = await app.verify(spec.cls, keys=keys, repair=True)
     if not output.json:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from whence.app import App
+from whence.cli.columns import value_of
 from whence.cli.exits import DONE, PROBLEM, UsageError
 from whence.cli.messages import unknown
 from whence.cli.output import Output
@@ -108,7 +109,7 @@ async def _verify(
     repair: bool,
     output: Output,
 ) -> Verified[Any]:
-    keys = [spec.fitting(spec.key, _key(spec, one)) for one in key] if key else None
+    keys = [value_of(spec, spec.key, one) for one in key] if key else None
     seen = 0
     with output.progress(f"verifying {spec.name}", await app.running.store.head()) as advance:
 
@@ -123,10 +124,6 @@ async def _verify(
     if not output.json:
         _print(found, output)
     return found
-
-
-def _key(spec: ReadModelSpec[Any], said: str) -> object:
-    return int(said) if spec.key_column.scalar is int and said.lstrip("-").isdigit() else said
 
 
 def _document(one: Difference[Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ async def follow(session: Session, model: str, key: str) -> None:
     with until_stopped():
         async with session.open() as app:
             spec = model_named(app, model)
-            found = value_of(spec.key_column.hint, key, spec.key)
+            found = value_of(spec, spec.key, key)
             async with aclosing(app.read(spec.cls).watch(found)) as watched:
                 async for row in _while_read(watched):
                     _show(spec, before, row, first, output)

@@ -1,15 +1,16 @@
 """`whence why`: the events that made a row what it is, newest first."""
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from whence.cli.columns import model_named, value_of
+from whence.cli.history import print_changes
 from whence.cli.output import Output
 from whence.cli.parameters import Count, Given
-from whence.cli.text import moment, plural
+from whence.cli.text import clean, moment, plural, shorten
 from whence.errors import NotFound
+from whence.history import Changed
 from whence.plain import to_builtins
 from whence.why import Reason
 
@@ -34,7 +35,7 @@ async def why(
         spec = model_named(app, model)
         if column is not None:
             spec.column(column)
-        found = value_of(spec.key_column.hint, key, spec.key)
+        found = value_of(spec, spec.key, key)
         reasons = await app.why(spec.cls, found, column, limit=limit + 1 if limit else None)
     if not reasons:
         what = f"the row of {key!r}" if column is None else f"{column} of {key!r}"
@@ -44,26 +45,32 @@ async def why(
         about = {"model": spec.name, "key": key, "column": column}
         session.output.document(about | {"reasons": [_as_document(one) for one in shown]})
     else:
-        _show(shown, session.output)
+        for reason in shown:
+            _show(reason, session.output)
         older = "; there are older ones, --limit 0 shows all" if len(shown) < len(reasons) else ""
         session.output.note(f"{plural(len(shown), 'event')} changed it{older}")
 
 
-def _show(reasons: Sequence[Reason], output: Output) -> None:
-    columns = ("position", "time", "event", "of", "command", "by", "what", "before", "after")
-    output.table(columns, (line for reason in reasons for line in _lines(reason)))
-
-
-def _lines(reason: Reason) -> Iterator[tuple[Any, ...]]:
-    """A line for each column that it changed; the event is named once."""
-    where = f"{reason.stream} v{reason.version}" if reason.stream else ""
-    told: tuple[Any, ...] = (
-        *(reason.position, moment(reason.time), reason.type),
-        *(where, reason.command, reason.by),
+def _show(reason: Reason, output: Output) -> None:
+    output.say(
+        (f"{reason.position:>5}  ", "cyan"),
+        (moment(reason.time), "dim"),
+        (f"  {clean(reason.type)}", "bold"),
+        f"  {clean(reason.stream)} v{reason.version}" if reason.stream else "",
     )
-    for change in reason.changes:
-        yield (*told, change.path, to_builtins(change.before), to_builtins(change.after))
-        told = ("",) * len(told)
+    if sender := _sender(reason):
+        output.say((f"       {sender}", "dim"))
+    plain = (
+        Changed(one.path, to_builtins(one.before), to_builtins(one.after))
+        for one in reason.changes
+    )
+    print_changes(list(plain), output)
+
+
+def _sender(reason: Reason) -> str:
+    """Which command it comes from, and who sent that, as far as it is known."""
+    by = f"by {shorten(clean(reason.by), 80)}" if reason.by else ""
+    return "  ".join(part for part in (clean(reason.command or ""), by) if part)
 
 
 def _as_document(reason: Reason) -> dict[str, Any]:
