@@ -142,3 +142,12 @@ def test_an_application_without_aggregates_is_told_so(terminal: Terminal) -> Non
     save(terminal.folder, "shop.py", SHOP.replace("Shop, Sales)", "Sales)"))
     err = terminal(*SELL, code=2).err
     assert "no command is called 'Sell': there is none yet. Pass the aggregates" in err
+
+
+@pytest.mark.parametrize("words", [("projections", "status"), ("doctor", "bank:app")])
+def test_what_a_command_does_not_take_is_said(bank: Terminal, words: tuple[str, str]) -> None:
+    command, extra = words
+    err = bank(*words, code=2).err
+    assert (
+        err == f"error: `whence {command}` does not take '{extra}'. See whence {command} --help\n"
+    )

@@ -1,6 +1,6 @@
 """`whence history`: how something came to be as it is, and what it was at any moment."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,6 +179,11 @@ def _print(past: Past, changes: list[Changed], output: Output) -> None:
         (f"  {clean(past.recorded.type)}", "bold"),
         (f"  by {shorten(clean(sender), 80)}" if sender else "", "dim"),
     )
+    print_changes(changes, output)
+
+
+def print_changes(changes: Sequence[Changed], output: Output) -> None:
+    """What an event changed, in a line for each value, below the event."""
     for change in changes:
         was = "" if change.before is None else f"{cell(change.before)} -> "
         output.say(f"       {clean(change.path)}: {was}", (cell(change.after), "green"))

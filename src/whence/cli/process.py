@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, UnusedCliTokensError
 
 from whence.cli.commands import build
 from whence.cli.exits import (
@@ -67,7 +67,10 @@ def _failed(error: WhenceError, output: Output) -> int:
 
 def _misused(error: CycloptsError, output: Output) -> int:
     command = " ".join(["whence", *(error.command_chain or ())])
-    said = f"{error} See {command} --help"
+    told = str(error)
+    if isinstance(error, UnusedCliTokensError):
+        told = f"`{command}` does not take {' '.join(error.unused_tokens or ())!r}."
+    said = f"{told} See {command} --help"
     if output.json:
         _say({"error": {"kind": "UsageError", "message": said, "exit": USAGE}}, output)
     else:
