@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Dialect
 
 from whence.backends.sql.columns import remark
 from whence.backends.sql.dialects import mark_of, marks_of
+from whence.backends.sql.naming import Named
 from whence.folds import NOTHING, Skipped
 from whence.parking import Parked
 
@@ -24,12 +25,12 @@ class Letter:
     tried_at: int
 
 
-class Dead:
+class Dead(Named):
     """The tables ``whence_dead`` and ``whence_skipped``, inside the caller's transaction."""
 
     def __init__(self, dialect: Dialect) -> None:
-        mark = mark_of(dialect)
-        where = f"where name = {mark}"
+        super().__init__(dialect, "whence_dead")
+        mark, where = mark_of(dialect), self.where
         columns = "slice, row_key, position, error, attempts, parked_at, tried_at"
         self._held = f"select distinct slice, row_key from whence_dead {where}"
         self._keys = f"select count(distinct row_key) from whence_dead {where}"
@@ -41,9 +42,7 @@ class Dead:
             f"delete from whence_dead {where} and slice = {mark} and row_key = {mark}"
             f" and position = {mark}"
         )
-        self._drop = f"delete from whence_dead {where}"
         self._drop_after = f"delete from whence_dead {where} and position > {mark}"
-        self._rename = f"update whence_dead set name = {mark} {where}"
         self._skipped = f"select row_key, position from whence_skipped {where}"
         self._skip = (
             "insert into whence_skipped (name, row_key, position, reason, skipped_by, skipped_at)"
@@ -94,17 +93,9 @@ class Dead:
             values = (name, one.slice, one.key, one.position)
             connection.exec_driver_sql(self._delete, values)
 
-    def drop(self, connection: Connection, name: str) -> None:
-        """Forget all that waits."""
-        connection.exec_driver_sql(self._drop, (name,))
-
     def drop_after(self, connection: Connection, name: str, position: int) -> None:
         """Forget what waits after ``position``: it will come again."""
         connection.exec_driver_sql(self._drop_after, (name, position))
-
-    def rename(self, connection: Connection, name: str, new: str) -> None:
-        """What was kept of ``name`` is of ``new`` from now on."""
-        connection.exec_driver_sql(self._rename, (new, name))
 
     def skipped(self, connection: Connection, name: str) -> Skipped:
         """The events of ``name`` that are left out: keys and positions."""

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Dialect
 
 from whence.backends.sql.columns import remark
 from whence.backends.sql.dialects import mark_of, marks_of
+from whence.backends.sql.naming import Named
 from whence.status import Wanted
 
 
@@ -42,20 +43,18 @@ class Flags(NamedTuple):
     skipped: bool
 
 
-class Registry:
+class Registry(Named):
     """The table ``whence_projections``, inside the caller's transaction."""
 
     def __init__(self, dialect: Dialect) -> None:
-        mark = mark_of(dialect)
+        super().__init__(dialect, "whence_projections")
+        mark, where = mark_of(dialect), self.where
         columns = ", ".join(field.name for field in fields(Record))
-        where = f"where name = {mark}"
         self._load = f"select {columns} from whence_projections {where}"
         self._insert = (
             f"insert into whence_projections ({columns})"
             f" values ({marks_of(dialect, len(fields(Record)))})"
         )
-        self._delete = f"delete from whence_projections {where}"
-        self._rename = f"update whence_projections set name = {mark} {where}"
         self._want = f"update whence_projections set wanted = {mark} {where}"
         self._note = f"update whence_projections set problem = {mark}, problem_at = {mark} {where}"
         self._flags = (
@@ -74,14 +73,6 @@ class Registry:
         """Keep ``record``, whatever was kept."""
         self.drop(connection, record.name)
         connection.exec_driver_sql(self._insert, astuple(record))
-
-    def drop(self, connection: Connection, name: str) -> None:
-        """Forget ``name``."""
-        connection.exec_driver_sql(self._delete, (name,))
-
-    def rename(self, connection: Connection, name: str, new: str) -> None:
-        """What was kept of ``name`` is of ``new`` from now on."""
-        connection.exec_driver_sql(self._rename, (new, name))
 
     def want(self, connection: Connection, name: str, wanted: Wanted) -> None:
         """Say what people want of ``name``."""
