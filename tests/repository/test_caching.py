@@ -61,6 +61,18 @@ async def test_what_is_cached_is_not_read_again() -> None:
         assert len(store.reads) == 1
 
 
+async def test_nor_after_a_decision_that_changed_nothing() -> None:
+    store = Observed()
+    async with shop(store) as app:
+        for n in range(5):
+            await app.send(Add("S1", (str(n),)))
+        for _ in range(3):
+            assert (await app.send(Rename("S1", ""))).events == ()
+            with pytest.raises(Rejected):
+                await app.send(Remove("S1", "9"))
+        assert store.events == 0
+
+
 async def test_only_so_many_are_cached_and_the_least_used_goes_first() -> None:
     store = Observed()
     async with shop(store, cached=2) as app:

@@ -13,6 +13,8 @@ from whence.errors import HandlerFailed, WiringError
 from whence.store import Commit
 from whence.why import Reason
 
+from ..stores import Observed
+
 START = datetime(2026, 11, 1, 9, tzinfo=UTC)
 
 
@@ -46,6 +48,24 @@ async def test_a_row_is_explained_by_what_changed_it_newest_first(store_url: str
                 [("account_id", None, "ACC1"), ("owner", None, "alice"), ("balance", None, 0)],
             ),
         ]
+
+
+async def test_only_the_events_of_the_row_are_read() -> None:
+    store = Observed()
+    async with bank.app.using(store=store) as app:
+        await app.send(OpenAccount("ACC1", "alice"))
+        for number in range(50):
+            await app.send(OpenAccount(f"OTHER{number}", "bob"))
+        await app.send(DepositMoney("ACC1", 100))
+        receipt = await app.send(DepositMoney("OTHER1", 100))
+        assert await app.read(Balance).get("ACC1", after=receipt)
+        await app.projections.pause(Balance)  # or it might read meanwhile
+        store.reads.clear()
+
+        assert len(await app.why(Balance, "ACC1")) == 2
+
+        assert store.reads
+        assert all(item.stream == "account-ACC1" for q in store.reads for item in q.items)
 
 
 async def test_a_reason_says_who_when_and_where(store_url: str) -> None:

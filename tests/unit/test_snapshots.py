@@ -348,7 +348,18 @@ def test_that_is_said_once_with_the_place_and_the_fix(caplog: pytest.LogCaptureF
     )
 
 
-async def test_a_state_that_does_not_fit_is_folded_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_backend_may_keep_none() -> None:
+    async with App("sums", Sum, store="memory://", cached=0) as app:
+        app.running.repository._snapshots = None  # pyright: ignore[reportPrivateUsage]
+        for version in (10, 20):
+            assert (await app.send(Add("S1", 1, times=10))).versions == {"sum-S1": version}
+
+
+async def test_a_state_that_does_not_fit_is_folded_again(
+    url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whence.snapshots._unfit", set[str]())
+
     class Loose(Aggregate, id="sum_id", snapshot_every=2):
         log = []  # pyright: ignore
 
@@ -360,11 +371,12 @@ async def test_a_state_that_does_not_fit_is_folded_again(caplog: pytest.LogCaptu
         def _(self, event: Added) -> None:
             self.log.append((event.n, "x"))  # pyright: ignore
 
-    async with App("loose", Loose, store="memory://", cached=0) as app:
+    async with App("loose", Loose, store=url, read="sqlite://", cached=0) as app:
         for n in range(5):
             await app.send(Add("S1", n))
         assert (await app.history(Loose, "S1").now()).log == [(n, "x") for n in range(5)]  # pyright: ignore
     assert caplog.text.count("cannot be saved as a snapshot") == 1
+    assert "was not saved" not in caplog.text
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,12 @@ async def test_a_changed_value(accounts: App) -> None:
     assert wrong.kind == "wrong"
     assert [(one.path, one.before, one.after) for one in wrong.changes] == [("balance", 7, 30)]
     assert [event.type for event in wrong.events] == ["Opened", "Deposited", "Moved", "Moved"]
+    assert [event.about["command"] for event in wrong.events] == [
+        "Open",
+        "Deposit",
+        "Move",
+        "Move",
+    ]
     verified = await repaired(accounts)
     assert verified.mended == 1
     row = await accounts.read(Balance).get("A3")
