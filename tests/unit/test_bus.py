@@ -1,10 +1,11 @@
 """The message router: one handler for each command."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import pytest
 
-from whence import Aggregate, App, Decider, command, decide, event
+from whence import Aggregate, App, Decider, Tag, command, decide, event
 from whence.errors import Invalid, WhenceError, WiringError
 from whence.messages import describe
 from whence.sending import Receipt
@@ -141,6 +142,28 @@ async def test_an_id_that_no_stream_can_have_is_invalid(
                 await opened.send(made)
             if not (number is None and isinstance(made, Ring)):
                 assert problem in caught.value.fields["bell_id"]
+
+
+async def test_a_tag_that_no_store_can_keep_is_invalid() -> None:
+    @event
+    class Labelled:
+        jar_id: str
+        label: Annotated[str, Tag("label")]
+
+    @command
+    class Label:
+        jar_id: str
+        label: str
+
+    class Jar(Aggregate):
+        @decide
+        def label(self, command: Label) -> Iterator[object]:
+            yield Labelled(self.id, command.label)
+
+    async with App("jars", Jar, store="memory://") as app:
+        with pytest.raises(Invalid, match="message: .+ may not hold a NUL"):
+            await app.send(Label("J1", "plum\0"))
+        assert (await app.send(Label("J1", "plum"))).versions == {"jar-J1": 1}
 
 
 async def test_ids_are_texts_in_the_end() -> None:
