@@ -161,7 +161,7 @@ async def test_a_tag_that_no_store_can_keep_is_invalid() -> None:
             yield Labelled(self.id, command.label)
 
     async with App("jars", Jar, store="memory://") as app:
-        with pytest.raises(Invalid, match="message: .+ may not hold a NUL"):
+        with pytest.raises(Invalid, match=r"message: .+ may not hold a NUL"):
             await app.send(Label("J1", "plum\0"))
         assert (await app.send(Label("J1", "plum"))).versions == {"jar-J1": 1}
 
