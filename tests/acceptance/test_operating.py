@@ -58,9 +58,22 @@ def meters(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
 def test_what_is_dead(meters: Terminal) -> None:
     listed = meters("dead", "list", code=9)
     assert "m2" in listed.out
-    assert "division by zero" in listed.out
+    assert "share m2: share cannot handle the 'MeterRead' at position 2" in listed.out
+    assert "division by zero at " in listed.out
     (key,) = meters("dead", "list", "share", "--json", code=9).json
     assert (key["key"], key["events"], key["position"]) == ("m2", 2, 2)
+
+
+def test_rows_that_are_late_are_said_to_be(meters: Terminal) -> None:
+    said = "1 key parked, whose rows are late: see `whence dead list`\n"
+    assert meters("read", "share").err.endswith(said)
+    assert meters("read", "share", "m2", code=7).err.startswith(said)
+    assert "parked" not in meters("read", "share", "--as-of", "1").err
+    assert meters("read", "share", "--json").err == ""
+    assert meters("projections", "--json").json[0]["parked"] == 1
+    doctor = meters("doctor", code=9).out
+    assert "FAIL  read model share: 1 key parked: an event could not be handled" in doctor
+    assert "-> `whence dead list` says which, and why" in doctor
 
 
 def test_what_waits(meters: Terminal) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from .terminal import Terminal, save
 
-STATUS = {"name", "state", "position", "head", "lag", "error"}
+STATUS = {"name", "state", "position", "head", "lag", "parked", "error"}
 TOTALS = """
 from bank import Account, AccountOpened, Balance, MoneyDeposited
 from whence import App, ReadModel, evolve

@@ -8,7 +8,7 @@ from whence.cli.exits import DONE, PROBLEM, UsageError
 from whence.cli.output import Output
 from whence.cli.parameters import Flag, Given
 from whence.cli.records import as_document
-from whence.cli.text import moment, plural
+from whence.cli.text import clean, moment, plural
 from whence.letters import Retried
 
 app = App(
@@ -37,7 +37,10 @@ async def list_(name: str | None = None, /, *, skipped: Flag = False, session: G
             left_out = await dead.skipped(name)
             return _list(session.output, left_out, _SKIPPED, DONE)
         keys = await dead.keys(name)
-    return _list(session.output, keys, _KEYS, PROBLEM if keys else DONE)
+    code = _list(session.output, keys, _KEYS, PROBLEM if keys else DONE)
+    for one in () if session.output.json else keys:
+        session.output.say((f"{clean(one.projection)} {clean(str(one.key))}: ", "bold"), one.error)
+    return code
 
 
 @app.command
@@ -125,7 +128,7 @@ async def skip(name: str, key: str, /, *, reason: str, by: str, session: Given) 
     return _report(session.output, [done], "wait no more")
 
 
-_KEYS = ("projection", "key", "events", "position", "attempts", "since", "error")
+_KEYS = ("projection", "key", "events", "position", "attempts", "since")
 _SKIPPED = ("projection", "key", "position", "by", "at", "reason")
 _MOMENTS = ("since", "at")
 

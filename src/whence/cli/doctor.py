@@ -181,6 +181,9 @@ def _followed(status: Status) -> Finding:
     if status.error is not None:
         says = f"stands still at position {status.position:,}: {status.error}"
         return Finding(name, "problem", says, "mend what it says; it then goes on by itself")
+    if status.parked:
+        says = f"{plural(status.parked, 'key')} parked: an event could not be handled"
+        return Finding(name, "problem", says, "`whence dead list` says which, and why")
     if status.lag:
         says = f"at position {status.position:,}, {status.lag:,} behind"
         return Finding(name, "note", says, "`whence worker` keeps it up to date")

@@ -7,7 +7,7 @@ from whence.cli.parameters import Given
 from whence.leases import spans
 from whence.status import Owner, Status
 
-COLUMNS = ("name", "state", "position", "head", "lag", "error")
+COLUMNS = ("name", "state", "position", "head", "lag", "parked", "error")
 
 
 async def projections(*, session: Given) -> None:

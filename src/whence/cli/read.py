@@ -73,10 +73,22 @@ async def read(
             await _differences(app, spec, where, diff, limit, output)
             return
         rows, position = await _rows(app, spec, after, as_of, key is None, output)
-        if key is not None:
-            await _one(rows, spec, key, position, output)
-        else:
-            await _many(_chosen(rows, spec, where, order), spec, limit, position, output)
+        try:
+            if key is not None:
+                await _one(rows, spec, key, position, output)
+            else:
+                await _many(_chosen(rows, spec, where, order), spec, limit, position, output)
+        finally:
+            if as_of is None:
+                await _say_parked(app, spec, output)
+
+
+async def _say_parked(app: App, spec: ReadModelSpec[Any], output: Output) -> None:
+    """Say that rows are late, if any are: they do not show it themselves."""
+    followed = app.running.reads.subscriptions.by_name.get(spec.name)
+    parked = 0 if followed is None else (await followed.status()).parked
+    if parked and not output.json:
+        output.note(f"{plural(parked, 'key')} parked, whose rows are late: see `whence dead list`")
 
 
 def _check(key: str | None, as_of: str | None, diff: Pair, watch: bool) -> None:
