@@ -4,7 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from whence import App, DecisionModel, Invalid, Receipt, Rejected, command, event, evolve
+from whence import (
+    Aggregate,
+    App,
+    DecisionModel,
+    Invalid,
+    Receipt,
+    Rejected,
+    command,
+    event,
+    evolve,
+)
 from whence.errors import ChangedState, UnknownType
 from whence.store import ALL
 from whence.testing.conformance.words import commit
@@ -131,6 +141,31 @@ async def test_what_a_model_folds_is_known_though_nobody_has_sent_it(app: App) -
         await app.running.store.append([commit(new_event("Rung"), new_event("Rung"))])
         with pytest.raises(Rejected, match="It rang 2 times"):
             await app.send(Answer())
+
+
+async def test_what_an_aggregate_folds_is_known_too(app: App) -> None:
+    @event
+    class Struck: ...
+
+    @command
+    class Ask:
+        tower_id: str
+
+    class Tower(Aggregate):
+        strokes = 0
+
+        @evolve
+        def _(self, event: Struck) -> None:
+            self.strokes += 1
+
+    @app.decides
+    def ask(command: Ask, tower: Tower) -> Iterator[object]:
+        raise Rejected(f"It struck {tower.strokes} times")
+
+    async with app:
+        await app.running.store.append([commit(new_event("Struck", "tower-T1"))])
+        with pytest.raises(Rejected, match="It struck 1 times"):
+            await app.send(Ask("T1"))
 
 
 async def test_an_event_that_nobody_knows_is_named(app: App) -> None:
