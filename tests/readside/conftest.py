@@ -12,3 +12,9 @@ def read_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         url: str = request.getfixturevalue("postgres_url")
         return url
     return f"sqlite:///{tmp_path}/read.db"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """The URL of a log that outlives its application."""
+    return f"sqlite:///{tmp_path}/log.db"

@@ -91,6 +91,13 @@ def counters(
     return App("counters", Counter, model, store=store, read=read_url, **options)
 
 
+async def filled(read_url: str, store: str) -> None:
+    """There are some rows, and nobody follows the log any more."""
+    async with counters(read_url, store=store) as app:
+        await append(app, *many(20, 3))
+        await caught_up(app)
+
+
 def counted(counter: str, by: int, stream: str | None = None) -> NewEvent:
     data = {"counter_id": counter, "by": by}
     return new("Counted", stream or f"counter-{counter}", data)

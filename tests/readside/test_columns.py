@@ -1,7 +1,6 @@
 """A read model gets other columns, and neither old code nor new is left without answers."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -27,11 +26,6 @@ class Wider(ReadModel, name="total"):
     def _(self, event: Counted) -> None:
         self.total += event.by
         self.largest = max(self.largest, event.by)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/log.db"
 
 
 @pytest.fixture(autouse=True)

@@ -26,11 +26,6 @@ from .counters import (
 NOBODY = r"^total has no rows yet: nobody has projected it\. `whence worker` does$"
 
 
-@pytest.fixture
-def store(tmp_path: object) -> str:
-    return f"sqlite:///{tmp_path}/log.db"
-
-
 async def drop(app: App) -> None:
     """It has rows, somebody has just looked at them, and they are dropped."""
     await append(app, counted("A", 1), counted("B", 2))

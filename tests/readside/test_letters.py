@@ -29,11 +29,6 @@ from .counters import (
 )
 
 
-@pytest.fixture
-def store(tmp_path: object) -> str:
-    return f"sqlite:///{tmp_path}/log.db"
-
-
 async def park(read_url: str, store: str) -> None:
     """A and C wait, B does not."""
     async with counters(read_url, failing(13, 14), store=store) as app:

@@ -21,6 +21,7 @@ from .counters import (
     counted,
     counters,
     failing,
+    filled,
     fresh,
     many,
     rows,
@@ -66,8 +67,8 @@ async def test_it_is_new_until_somebody_projects(read_url: str) -> None:
         assert (found.state, found.position, found.head, found.lag) == ("new", 0, 1, 1)
 
 
-async def test_it_catches_up_and_is_live(read_url: str, tmp_path: object) -> None:
-    clock, store = ManualClock(), f"sqlite:///{tmp_path}/log.db"
+async def test_it_catches_up_and_is_live(read_url: str, store: str) -> None:
+    clock = ManualClock()
     options: dict[str, Any] = {"clock": clock, "store": store}
     async with counters(read_url, **options) as app:
         await append(app, counted("A", 1))
@@ -133,9 +134,8 @@ async def test_what_is_paused_stands_still_until_it_is_resumed(read_url: str, wh
 
 
 async def test_it_is_paused_for_every_process_and_after_a_restart(
-    read_url: str, tmp_path: object
+    read_url: str, store: str
 ) -> None:
-    store = f"sqlite:///{tmp_path}/log.db"
     async with counters(read_url, store=store) as worker:
         await append(worker, counted("A", 1))
         await caught_up(worker)
@@ -255,10 +255,8 @@ async def test_what_is_retired_says_so_to_its_readers(read_url: str) -> None:
                 await question
 
 
-async def test_what_it_had_made_can_be_dropped_and_made_again(
-    read_url: str, tmp_path: object
-) -> None:
-    async with both(read_url, store=f"sqlite:///{tmp_path}/log.db") as app:
+async def test_what_it_had_made_can_be_dropped_and_made_again(read_url: str, store: str) -> None:
+    async with both(read_url, store=store) as app:
         await append(app, *many(20, 3))
         await caught_up(app)
         await caught_up(app, "sum")
@@ -319,11 +317,8 @@ async def test_only_one_generation_before_is_kept(read_url: str) -> None:
         assert await rows(app) == await fresh(app)
 
 
-async def test_old_code_finds_what_it_had_made(read_url: str, tmp_path: object) -> None:
-    store = f"sqlite:///{tmp_path}/log.db"
-    async with counters(read_url, store=store) as app:
-        await append(app, *many(20, 3))
-        await caught_up(app)
+async def test_old_code_finds_what_it_had_made(read_url: str, store: str) -> None:
+    await filled(read_url, store)
     async with counters(read_url, Shrunk, store=store) as app:
         await caught_up(app)
         assert (await rows(app))["C0"][0] < 0
@@ -337,12 +332,9 @@ async def test_old_code_finds_what_it_had_made(read_url: str, tmp_path: object) 
 
 
 async def test_going_back_to_what_other_code_made_waits_for_that_code(
-    read_url: str, tmp_path: object
+    read_url: str, store: str
 ) -> None:
-    store = f"sqlite:///{tmp_path}/log.db"
-    async with counters(read_url, store=store) as app:
-        await append(app, *many(20, 3))
-        await caught_up(app)
+    await filled(read_url, store)
     async with counters(read_url, Shrunk, store=store) as app:
         await caught_up(app)
         await app.projections.rollback(Shrunk)
@@ -354,8 +346,7 @@ async def test_going_back_to_what_other_code_made_waits_for_that_code(
         assert await rows(app) == await fresh(app)
 
 
-async def test_code_that_was_overtaken_stands_aside(read_url: str, tmp_path: object) -> None:
-    store = f"sqlite:///{tmp_path}/log.db"
+async def test_code_that_was_overtaken_stands_aside(read_url: str, store: str) -> None:
     async with counters(read_url, store=store) as old:
         await append(old, *many(20, 3))
         await caught_up(old)

@@ -209,8 +209,7 @@ async def test_a_type_that_nobody_knows_stops_it(read_url: str) -> None:
         assert found.error == str(caught.value.__cause__)
 
 
-async def test_what_waits_is_the_same_after_a_restart(read_url: str, tmp_path: object) -> None:
-    store = f"sqlite:///{tmp_path}/log.db"
+async def test_what_waits_is_the_same_after_a_restart(read_url: str, store: str) -> None:
     for n in range(3):
         async with counters(read_url, failing(13), store=store) as app:
             await append(app, counted("A", 13), counted("A", n), counted("B", 1))

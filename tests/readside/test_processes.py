@@ -40,11 +40,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "LEASE", 1.5)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/log.db"
-
-
 @contextmanager
 def worker(read: str, store: str, model: str = "total") -> Generator[subprocess.Popen[str]]:
     """A process that projects."""

@@ -151,8 +151,7 @@ async def test_what_a_failed_handler_wrote_before_is_not_kept(read_url: str) -> 
         assert await rows(app, entries) == [(2, "ann", 5)]
 
 
-async def test_it_goes_on_where_it_was(read_url: str, tmp_path: Path) -> None:
-    store = f"sqlite:///{tmp_path}/log.db"
+async def test_it_goes_on_where_it_was(read_url: str, store: str) -> None:
     for n in range(1, 4):
         async with bank(read_url, store=store) as app:
             await app.send(Deposit("A1", "ann", n)) if n > 1 else await app.send(Open("A1", "ann"))
@@ -176,8 +175,7 @@ async def test_a_rebuild_empties_the_tables_and_fills_them_anew(read_url: str) -
         assert len(await rows(app, entries)) == 2
 
 
-async def test_other_handlers_fill_the_tables_anew(read_url: str, tmp_path: Path) -> None:
-    store = f"sqlite:///{tmp_path}/log.db"
+async def test_other_handlers_fill_the_tables_anew(read_url: str, store: str) -> None:
     async with bank(read_url, store=store) as app:
         await app.send(Open("A1", "ann"))
         await app.send(Deposit("A1", "ann", 5))
@@ -196,8 +194,7 @@ async def test_other_handlers_fill_the_tables_anew(read_url: str, tmp_path: Path
         assert await rows(app, entries) == []
 
 
-async def test_other_columns_make_the_tables_anew(read_url: str, tmp_path: Path) -> None:
-    store = f"sqlite:///{tmp_path}/log.db"
+async def test_other_columns_make_the_tables_anew(read_url: str, store: str) -> None:
     async with bank(read_url, store=store) as app:
         await app.send(Open("A1", "ann"))
         await caught_up(app)

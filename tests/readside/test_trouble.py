@@ -1,7 +1,6 @@
 """What is in the way of those who look after a read model: lost databases, unreadable events."""
 
 import asyncio
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -19,6 +18,7 @@ from .counters import (
     caught_up,
     counted,
     counters,
+    filled,
     fresh,
     many,
     rows,
@@ -64,12 +64,9 @@ async def test_a_database_that_was_away_while_it_was_paused(
 
 
 async def test_a_read_model_that_has_lost_all_its_checkpoints_is_built_again(
-    read_url: str, tmp_path: Path
+    read_url: str, store: str
 ) -> None:
-    store = f"sqlite:///{tmp_path}/log.db"
-    async with counters(read_url, store=store) as app:
-        await append(app, *many(20, 3))
-        await caught_up(app)
+    await filled(read_url, store)
     async with counters(read_url, store=store, projecting=False) as app:
         gone = text("delete from whence_checkpoints where name = 'total'")
         await app.running.reads.database.write(lambda c: cast(Any, c.execute(gone)))
