@@ -7,58 +7,18 @@ from typing import Any
 
 import pytest
 
-from whence import App, ReadModel, WhenceError, event, evolve
-from whence.envelope import NewEvent
+from whence import App, WhenceError
 from whence.queries import Rows
-from whence.store import Commit
 
-
-@event
-class Added:
-    sum_id: str
-    by: int
-
-
-@event
-class Moved:
-    sums: list[str]
-
-
-class Sum(ReadModel, attempts=0):
-    sum_id: str
-    total: int = 0
-    moves: int = 0
-
-    @evolve
-    def _(self, event: Added) -> None:
-        if event.by == 13:
-            raise ValueError("13 brings bad luck")
-        self.total += event.by
-
-    @evolve(key="sums")
-    def _(self, event: Moved) -> None:
-        self.moves += 1
-
+from .sums import BROKEN, Added, Moved, Sum, stored
 
 app = App("sums", Sum)
-
-BROKEN = object()
-"""Stands for an event that nobody can read."""
 
 
 async def added(app: App, *events: object, stream: str = "") -> int:
     """Store ``events``, wait until they are handled or parked; return where the log ends."""
-    codec, store = app.wiring.events, app.running.store
-    new: list[NewEvent] = []
-    for one in events:
-        if one is BROKEN:
-            new.append(NewEvent("Added", b"[]", stream))
-        else:
-            form = codec.form(type(one))
-            new.append(NewEvent(form.message.word, form.keep(one), stream))
-    for one in new:
-        await store.append([Commit(f"{await store.head()}", [one])])
-    await sums(app).after(head := await store.head(), timeout=30)
+    head = await stored(app, *events, stream=stream)
+    await sums(app).after(head, timeout=30)
     return head
 
 

@@ -8,34 +8,17 @@ from typing import Any
 
 import pytest
 
-from whence import Aggregate, App, ReadModel, event, evolve
+from whence import Aggregate, App, evolve
 from whence.envelope import NewEvent, new_id
 from whence.errors import HandlerFailed, Undecodable, UnknownType
 from whence.store import Commit
 
-
-@event
-class Added:
-    sum_id: str
-    by: int
+from .sums import BROKEN, Added, Sum, stored
 
 
 class Purse(Aggregate, id="sum_id"):
     @evolve
     def _(self, event: Added) -> None: ...
-
-
-class Sum(ReadModel, attempts=0):
-    """In a table, so that what cannot be folded is parked."""
-
-    sum_id: str
-    total: int = 0
-
-    @evolve
-    def _(self, event: Added) -> None:
-        if event.by == 13:
-            raise ValueError("13 brings bad luck")
-        self.total += event.by
 
 
 class Live(Sum, kind="live"):
@@ -46,9 +29,9 @@ class Late(Sum):
     """Nobody projects it, so nobody has parked anything."""
 
 
-GOOD = [("A", 1), ("B", 2)]
-BAD = [("A", 13), ("A", 4), ("B", 3)]
-TOO_MUCH = [("A", 2**62), ("A", 2**62), ("A", 4), ("B", 3)]
+GOOD = [Added("A", 1), Added("B", 2)]
+BAD = [Added("A", 13), Added("A", 4), Added("B", 3)]
+TOO_MUCH = [Added("A", 2**62), Added("A", 2**62), Added("A", 4), Added("B", 3)]
 """Together, no table can keep it."""
 
 
@@ -56,14 +39,11 @@ def sums(*parts: Any, **options: Any) -> App:
     return App("sums", *parts, **options)
 
 
-async def added(app: App, *events: tuple[str, int | str], stream: str = "sum-{}") -> int:
+async def added(app: App, *events: Added) -> int:
     """Store events, each in a stream of its sum, and return where the log ends."""
-    store = app.running.store
-    for key, by in events:
-        word = f'"{by}"' if isinstance(by, str) else by
-        data = f'{{"sum_id": "{key}", "by": {word}}}'.encode()
-        await store.append([Commit(new_id(), [NewEvent("Added", data, stream.format(key))])])
-    return await store.head()
+    for one in events:
+        await stored(app, one, stream=f"sum-{one.sum_id}")
+    return await app.running.store.head()
 
 
 async def totals(app: App, model: type[Sum], at: int | None = None) -> dict[str, int]:
@@ -73,7 +53,7 @@ async def totals(app: App, model: type[Sum], at: int | None = None) -> dict[str,
 
 @pytest.mark.parametrize("bad", [BAD, TOO_MUCH], ids=["failing", "too much"])
 async def test_all_rows_are_those_of_a_table_that_has_parked_it(
-    store_url: str, bad: list[tuple[str, int]]
+    store_url: str, bad: list[Added]
 ) -> None:
     async with sums(Sum, Live, store=store_url) as app:
         await added(app, *GOOD)
@@ -86,7 +66,7 @@ async def test_all_rows_are_those_of_a_table_that_has_parked_it(
         assert kept["B"] == 5
         assert await totals(app, Live) == kept == await totals(app, Live, head)
         assert await app.read(Live).count() == 2
-        await added(app, ("A", 5), ("B", 5))
+        await added(app, Added("A", 5), Added("B", 5))
         assert await totals(app, Live) == kept | {"B": 10}
 
 
@@ -115,7 +95,7 @@ async def test_the_past_of_rows_that_are_not_made_yet_leaves_it_out(store_url: s
         assert await totals(app, Late, bad) == {"A": 1, "B": 5}
         (change,) = await app.read(Late).diff(good, bad)
         assert (change.key, change.changes[0].after) == ("B", 5)
-        (change,) = await app.read(Late).diff(bad, await added(app, ("A", 1), ("B", 1)))
+        (change,) = await app.read(Late).diff(bad, await added(app, Added("A", 1), Added("B", 1)))
         assert (change.key, change.changes[0].after) == ("B", 6)
 
 
@@ -140,7 +120,8 @@ async def test_what_is_left_out_is_said_once(
 async def test_what_cannot_be_read_concerns_its_stream_alone(store_url: str) -> None:
     async with sums(Sum, Live, store=store_url) as app:
         await added(app, *GOOD)
-        head = await added(app, ("A", "much"), ("A", 4), ("B", 3))
+        await stored(app, BROKEN, stream="sum-A")
+        head = await added(app, Added("A", 4), Added("B", 3))
         await app.read(Sum).after(head, timeout=30)
 
         assert await totals(app, Live) == await totals(app, Sum) == {"A": 1, "B": 5}
@@ -157,11 +138,11 @@ async def test_whoever_has_events_where_one_cannot_be_read_may_miss_it(
 ) -> None:
     async with sums(Live, store=store_url) as app:
         if before:
-            await added(app, ("A", 1), stream="mixed-1")
-        await added(app, ("B", "much"), stream="mixed-1")
+            await stored(app, Added("A", 1), stream="mixed-1")
+        await stored(app, BROKEN, stream="mixed-1")
         if not before:
-            await added(app, ("A", 1), stream="mixed-1")
-        await added(app, ("C", 1), stream="mixed-2")
+            await stored(app, Added("A", 1), stream="mixed-1")
+        await stored(app, Added("C", 1), stream="mixed-2")
 
         with pytest.raises(Undecodable, match="position"):
             await app.read(Live).get("A")
@@ -171,7 +152,8 @@ async def test_whoever_has_events_where_one_cannot_be_read_may_miss_it(
 async def test_a_type_that_nobody_knows_is_no_fault_of_a_row(store_url: str) -> None:
     """A newer version of the application writes it: no answer of this one would be right."""
     async with sums(Purse, Live, store=store_url) as app:
-        await added(app, *GOOD, stream="purse-{}")
+        for one in GOOD:
+            await stored(app, one, stream=f"purse-{one.sum_id}")
         assert await totals(app, Live) == {"A": 1, "B": 2}
         strange = NewEvent("Strange", b"{}", "purse-A")
         await app.running.store.append([Commit(new_id(), [strange])])
