@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from whence import Aggregate, App, Decider, ReadModel, command, decide, event, evolve
+from whence.backends import backend
 from whence.errors import WiringError
 from whence.messages import describe
 from whence.readmodels import ReadModelType
@@ -222,3 +223,11 @@ def test_an_unknown_part_is_named_with_those_that_are_known() -> None:
     wiring.add(Door)
     with pytest.raises(WiringError, match=r"^window is not in this application, which has: door$"):
         wiring.behaviour("window")
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///bank.db?mode=ro", "sqlite:///a\0b.db", "sqlite:///\ud800.db"]
+)
+def test_a_store_that_would_be_two_files_or_none_is_refused(url: str) -> None:
+    with pytest.raises(WiringError, match=r"has no options, only a path|no file can be called"):
+        backend(url)

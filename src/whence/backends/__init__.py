@@ -1,5 +1,6 @@
 """The only place that knows a database. A backend is chosen by URL and imported when used."""
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -69,6 +70,7 @@ def backend(url: str) -> Backend:
     if scheme == "memory":
         return _memory(url)
     if scheme == "sqlite" and separator and rest.startswith("/") and len(rest) > 1:
+        _check_name(url)
         return _sqlite(url, rest[1:])
     if scheme in ("postgresql", "postgres") and separator:
         return _postgres(url)
@@ -76,6 +78,18 @@ def backend(url: str) -> Backend:
         f"no store is called {url!r}: use memory://, sqlite:///bank.db (beside you),"
         " sqlite:////var/lib/bank.db (an absolute path) or postgresql://user@host/bank"
     )
+
+
+def _check_name(url: str) -> None:
+    """Raise `WiringError` for what would be one file to us, and another to SQLAlchemy, or none."""
+    if "?" in url:
+        raise WiringError(f"{url} holds a '?': an SQLite store has no options, only a path")
+    try:
+        possible = b"\0" not in os.fsencode(url)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise WiringError(f"no file can be called as {url!r} says")
 
 
 def given(store: EventStore) -> Backend:

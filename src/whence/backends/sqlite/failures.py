@@ -93,7 +93,18 @@ def _cannot_open(path: Path, error: sqlite3.Error) -> StoreError:
         return StoreError(f"{folder} is not a directory: create it first")
     if _closed_log(path) or not os.access(folder, os.W_OK):
         return read_only(path)
+    if lack := _no_more_files():
+        return StoreError(f"{path} cannot be opened: {lack}: close some, or raise the limit")
     return StoreError(f"{path} cannot be opened, nor a file made there: {error}")
+
+
+def _no_more_files() -> str | None:
+    """Why this process can open none; None: it can. (Nothing that SQLite holds is opened here.)"""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def _closed_log(path: Path) -> Path | None:

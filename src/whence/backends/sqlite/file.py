@@ -120,8 +120,10 @@ class Wal:
         self._path = wal_of(file.path)
         try:
             self._opened = os.open(self._path, os.O_RDONLY)  # it has no locks that closing ends
-        except OSError as error:
+        except FileNotFoundError as error:
             raise gone(self._path) from error
+        except OSError as error:
+            raise StoreError(f"{self._path} cannot be opened: {error.strerror}") from error
         self._place = self._now_at()
         self._size = 0
         self._limit = _LONG
