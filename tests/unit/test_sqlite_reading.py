@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from whence.backends.sqlite import SqliteStore, readers, selecting, stretches
+from whence.backends.sqlite import SqliteStore, readers, selecting
 from whence.backends.sqlite.schema import prepare
 from whence.backends.sqlite.selecting import Scan
 from whence.envelope import NewEvent
@@ -86,7 +86,7 @@ async def test_versions_are_what_is_stored_even_if_somebody_deleted_some(
 async def test_a_fold_gets_large_events_in_several_pages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, limit: int | None
 ) -> None:
-    monkeypatch.setattr(stretches, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(selecting, "_MOST_BYTES", 1_000)
     async with SqliteStore(tmp_path / "events.db") as store:
         await store.append([Commit("c", [NewEvent("a", b"[%d]" % n, "s") for n in range(140)])])
         await store.append([Commit("d", [NewEvent("a", b"[]" + b" " * 30, "s")] * 60)])

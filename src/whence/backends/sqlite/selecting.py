@@ -6,11 +6,11 @@ and asking `EventQuery.matches`.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import starmap
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -22,10 +22,13 @@ from whence.store import ALL, PAGE_EVENTS, EventQuery, Page
 # Whoever mends a payload by hand is likely to write text where bytes belong.
 _BARE = "position, stream, version, type, cast(data as blob)"
 _COLUMNS = f"{_BARE}, tags, cast(metadata as blob), micros, commit_id, ordinal"
-MOST_BYTES = 8_000_000
+_MOST_BYTES = 8_000_000
+_LOT = 20
+"""Rows that are fetched at once: then it is looked at how large they are."""
 
 Row = tuple[int, str, int, str, bytes, str | None, bytes, int, str, int]
 _BareRow = tuple[int, str, int, str, bytes]
+R = TypeVar("R", bound=tuple[Any, ...])
 _decode_tags = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
@@ -78,8 +81,7 @@ def page(connection: sqlite3.Connection, scan: Scan) -> tuple[Page, bool]:
     walks = walks_in(connection, scan.query, part)
     if walks is None:
         return _sieved(connection, scan, part)
-    fetch = _fetch_bare if scan.query.bare else _fetch
-    events, cut = fetch(_select(connection, walks, scan), scan.most)
+    events, cut = _events(_select(connection, walks, scan), scan.most, scan.query.bare)
     if cut:
         return Page(events, events[-1].position), len(events) == scan.limit
     return Page(events, 1 if scan.backwards else part.high), True
@@ -88,7 +90,7 @@ def page(connection: sqlite3.Connection, scan: Scan) -> tuple[Page, bool]:
 def _sieved(connection: sqlite3.Connection, scan: Scan, part: Part) -> tuple[Page, bool]:
     """A page of the whole log, of which only what matches is kept."""
     log = replace(scan, query=ALL, limit=None)
-    events, cut = _fetch(_select(connection, [everything(part)], log), log.most)
+    events, cut = _events(_select(connection, [everything(part)], log), log.most, bare=False)
     found = [event for event in events if scan.query.matches(event)]
     if len(found) >= scan.most:
         found = found[: scan.most]
@@ -108,7 +110,7 @@ def first_matches(
         found, finished = page(connection, scan)
         matches += found.events
         size = sum([len(event.data) for event in matches])
-        if finished or size > MOST_BYTES:
+        if finished or size > _MOST_BYTES:
             return matches
         scan = scan.beyond(found)
 
@@ -129,7 +131,7 @@ def stream_after(
         " and version between ?2 and ?3 and version > ?2 order by version limit ?4",
         (stream, version, NEVER, most),
     )
-    return _fetch(cursor, most)[0]
+    return _events(cursor, most, bare=False)[0]
 
 
 def recorded(rows: Iterable[Row]) -> list[Recorded]:
@@ -140,34 +142,42 @@ def recorded(rows: Iterable[Row]) -> list[Recorded]:
     ]
 
 
-def _fetch(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool]:
-    """At most ``most`` events and about `MOST_BYTES`; and whether that cut it short.
+def fetch(
+    cursor: sqlite3.Cursor, most: int, size_of: Callable[[Sequence[R]], int]
+) -> tuple[list[R], bool]:
+    """At most ``most`` rows and about `_MOST_BYTES`; and whether that cut it short.
 
-    A cursor that stays open would keep its connection at the log as it is now: it is closed,
-    whatever happens.
+    In lots, since each call of the driver takes its time. A cursor that stays open would keep
+    its connection at the log as it is now: it is closed, whatever happens.
     """
-    rows: list[Row] = []
-    keep, size = rows.append, 0
+    rows: list[R] = []
+    size = 0
     with closing(cursor):
-        for row in cursor:
-            keep(row)
-            size += len(row[4]) + len(row[5] or "") + len(row[6])
-            if size >= MOST_BYTES:
+        while lot := cast("list[R]", cursor.fetchmany(_LOT)):
+            rows += lot
+            if len(lot) < _LOT:
                 break
-    return recorded(rows), size >= MOST_BYTES or len(rows) == most
+            size += size_of(lot)
+            if size >= _MOST_BYTES:
+                return rows, True
+    return rows, len(rows) == most
 
 
-def _fetch_bare(cursor: sqlite3.Cursor, most: int) -> tuple[list[Recorded], bool]:
-    """The same for rows of `_BARE`."""
-    rows: list[_BareRow] = []
-    keep, size = rows.append, 0
-    with closing(cursor):
-        for row in cursor:
-            keep(row)
-            size += len(row[4])
-            if size >= MOST_BYTES:
-                break
-    return list(starmap(Recorded, rows)), size >= MOST_BYTES or len(rows) == most
+def _events(cursor: sqlite3.Cursor, most: int, bare: bool) -> tuple[list[Recorded], bool]:
+    """The events in rows of `_BARE` or `_COLUMNS`, and whether that is not all."""
+    if bare:
+        some, cut = fetch(cursor, most, _bare_size)
+        return list(starmap(Recorded, some)), cut
+    rows, cut = fetch(cursor, most, _size)
+    return recorded(rows), cut
+
+
+def _size(rows: Sequence[Row]) -> int:
+    return sum([len(row[4]) + len(row[5] or "") + len(row[6]) for row in rows])
+
+
+def _bare_size(rows: Sequence[_BareRow]) -> int:
+    return sum([len(row[4]) for row in rows])
 
 
 def _along(

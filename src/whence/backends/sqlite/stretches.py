@@ -4,20 +4,18 @@ Each column takes its time, and so does each statement: whoever loads an aggrega
 """
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from whence.backends.sqlite import selecting
-from whence.backends.sqlite.selecting import MOST_BYTES, Scan, head
+from whence.backends.sqlite.selecting import Scan, fetch, head
 from whence.backends.sqlite.statements import SQL
 from whence.backends.sqlite.walking import version_at
 from whence.envelope import Stretch
 from whence.store import EventQuery, Page
 
-_MOST = 250
+_MOST = 500
 """Events in a page: so few that the event loop may read it itself."""
-_LOT = 50
-"""Rows that are fetched at once: after each lot it is looked at how large they are."""
 
 _Row = tuple[int, str, bytes]
 
@@ -54,7 +52,7 @@ class StreamScan:
             before = version_at(connection, self.stream, self.after) if self.after else 0
         most = _MOST if self.limit is None else min(self.limit, _MOST)
         cursor = connection.execute(SQL["stretch"], (self.stream, before + 1, most))
-        rows, cut = _fetch(cursor, most)
+        rows, cut = fetch(cursor, most, _size)
         if rows and _version(connection, rows[-1]) != before + len(rows):
             return self._page_with_versions(connection)
         events = Stretch(self.stream, before + 1, rows)
@@ -72,19 +70,8 @@ class StreamScan:
         return selecting.page(connection, Scan(self.query, self.after, limit=self.limit))
 
 
-def _fetch(cursor: sqlite3.Cursor, most: int) -> tuple[list[_Row], bool]:
-    """At most ``most`` rows and about `MOST_BYTES`; and whether that cut it short."""
-    rows: list[_Row] = []
-    size = 0
-    with closing(cursor):
-        while lot := cursor.fetchmany(_LOT):
-            rows += lot
-            if len(lot) < _LOT:
-                break
-            size += sum([len(row[2]) for row in lot])
-            if size >= MOST_BYTES:
-                return rows, True
-    return rows, len(rows) == most
+def _size(rows: Sequence[_Row]) -> int:
+    return sum([len(row[2]) for row in rows])
 
 
 def _version(connection: sqlite3.Connection, row: _Row) -> int:
