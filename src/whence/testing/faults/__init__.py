@@ -44,6 +44,7 @@ from whence.testing.faults.following import (
     ShowsLateToFollowers,
     SleepsThrough,
 )
+from whence.testing.faults.handles import KnowsItsOwnIds, SeesItsOwn, TrustsItsMemory
 from whence.testing.faults.reading import (
     AnyTag,
     ClaimsOneMore,
@@ -89,6 +90,7 @@ __all__ = [
     "IgnoresCase",
     "JudgesBeforeItRemembers",
     "KeepsHalf",
+    "KnowsItsOwnIds",
     "LimitsEachPage",
     "ListsByStream",
     "ListsItsCall",
@@ -102,6 +104,7 @@ __all__ = [
     "RepeatsMatches",
     "ReversesPages",
     "SeesItsCallAgain",
+    "SeesItsOwn",
     "SeesTheLastAgain",
     "ShowsLate",
     "ShowsLateToFollowers",
@@ -112,6 +115,7 @@ __all__ = [
     "StopsAtTheOldEnd",
     "StoresTwice",
     "TakesAnyNumber",
+    "TrustsItsMemory",
     "first_failure",
 ]
 
@@ -163,5 +167,11 @@ BREAKAGES: tuple[type[Faulty], ...] = (
 )
 """For every store."""
 
-SHARED_BREAKAGES: tuple[type[Faulty], ...] = (AcknowledgesFirst, ShowsLateToFollowers)
+SHARED_BREAKAGES: tuple[type[Faulty], ...] = (
+    KnowsItsOwnIds,
+    TrustsItsMemory,
+    SeesItsOwn,
+    AcknowledgesFirst,
+    ShowsLateToFollowers,
+)
 """For stores that other processes can open."""
