@@ -40,10 +40,16 @@ class Queries:
         found = self._handlers.get(type(query))
         if found is None:
             raise WiringError(_unanswered(query))
-        function, wants_app, _ = found
+        function, wants_app, where = found
         self._codec.form(type(query)).check(query)
         answer = function(query, self._app) if wants_app else function(query)
-        return await answer if inspect.isawaitable(answer) else answer
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if inspect.isawaitable(answer):
+            if inspect.iscoroutine(answer):
+                answer.close()
+            raise WiringError(f"the answer at {where} gives a promise of data: `await` it there")
+        return answer
 
 
 def _unanswered(query: object) -> str:

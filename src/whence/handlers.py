@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, overload
 from typing import get_type_hints as _hints
 
-from whence.errors import WiringError
+from whence.errors import Refused, WiringError
 from whence.messages import Kind, describe
 from whence.purity import impurity
 
@@ -223,6 +223,14 @@ def _add(own: dict[type, Handler], handler: Handler, cls: type, role: str) -> No
     own[handler.message] = handler
 
 
+def _refusal(function: Callable[..., Any]) -> str | None:
+    """The name by which ``function`` speaks of a refusal, if it does."""
+    known = getattr(function, "__globals__", {})
+    names: tuple[str, ...] = getattr(getattr(function, "__code__", None), "co_names", ())
+    found = ((name, known.get(name)) for name in names)
+    return next((n for n, v in found if isinstance(v, type) and issubclass(v, Refused)), None)
+
+
 def _handlers(noted: _Note, kind: Kind, place: int = 1) -> list[Handler]:
     function, where = noted.function, noted.where
     rule = _RULES.get(noted.role, _FOLD)
@@ -236,6 +244,11 @@ def _handlers(noted: _Note, kind: Kind, place: int = 1) -> list[Handler]:
         raise WiringError(
             f"{what} is not repeatable: {found}. It must give the same result on every replay:"
             " let the command or the event carry what is needed"
+        )
+    if noted.role.startswith("evolve") and (refusal := _refusal(function)):
+        raise WiringError(
+            f"{what} uses {refusal}, but it refuses nothing: what is in the log has happened."
+            " Let the decision refuse, before it yields the event"
         )
     messages = _types(noted, place, kind, rule, what)
     for message in messages:
@@ -257,7 +270,9 @@ def _types(noted: _Note, place: int, kind: Kind, rule: _Rule, what: str) -> list
     try:
         hint = _hints(function, localns=dict(noted.names)).get(name)
     except NameError as error:
-        raise WiringError(f"{what} is annotated with {error.name!r}, unknown there") from error
+        raise WiringError(
+            f"{what} is annotated with {error.name!r}, unknown there: define or import it before"
+        ) from error
     union = get_origin(hint) in (Union, types.UnionType)
     found = list(get_args(hint)) if union else [hint]
     if not all(isinstance(one, type) for one in found):

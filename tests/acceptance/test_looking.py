@@ -100,6 +100,12 @@ def test_the_tail_is_the_end_of_the_log(accounts: Terminal) -> None:
     assert "account-ACC1 v1  AccountOpened" in first
 
 
+def test_where_nothing_is_found_that_is_said(account: Terminal) -> None:
+    for words in (("--type", "Nope"), ("--stream", "nope-1")):
+        assert account("tail", *words).err == "nothing found\n"
+        assert account("tail", *words, "--json").err == ""
+
+
 def test_history_says_what_each_event_changed(account: Terminal) -> None:
     found = account("history", "account-ACC1", "--json").json
     assert shape(found) == {

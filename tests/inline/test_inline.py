@@ -12,23 +12,8 @@ from whence.errors import Conflict, NotFolded, WiringError
 from whence.readmodels import Kind
 from whence.store import Appended, Commit
 
-from .accounts import (
-    Balance,
-    Close,
-    Deposit,
-    Deposited,
-    Note,
-    Open,
-    Opened,
-    append,
-    bank,
-    checkpoint,
-    deposited,
-    fresh,
-    new,
-    rows,
-    status,
-)
+from ..accounts import Close, Deposit, Deposited, Note, Open, Opened
+from .accounts import Balance, append, bank, checkpoint, deposited, fresh, new, rows, status
 
 
 async def test_rows_are_there_as_soon_as_the_command_is_answered(store_url: str) -> None:
@@ -103,7 +88,7 @@ async def test_an_event_may_change_several_rows(store_url: str) -> None:
 async def test_a_commit_that_cannot_be_folded_is_refused(store_url: str) -> None:
     async with bank(store_url) as app:
         await app.send(Open("A", "ann"))
-        with pytest.raises(NotFolded, match=r"13 brings bad luck\. balance is inline"):
+        with pytest.raises(NotFolded, match=r"13 brings bad luck at .+\. balance is inline"):
             await app.send(Deposit("A", 13))
         assert await app.running.store.head() == 1
         assert await rows(app) == {"A": Balance("A", "ann", version=1)}

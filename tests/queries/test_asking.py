@@ -103,6 +103,20 @@ async def test_an_error_of_the_handler_reaches_who_asked() -> None:
             await app.ask(Nobody())
 
 
+async def test_an_answer_that_is_only_a_promise_is_refused() -> None:
+    app = fresh()
+
+    @app.answers
+    async def nobody(query: Nobody, app: App) -> Any:
+        return app.read(Thing).count()  # without `await`
+
+    async with app:
+        with pytest.raises(
+            WiringError, match=r"the answer at .+test_asking.py:\d+ gives a promise"
+        ):
+            await app.ask(Nobody())
+
+
 async def refused(function: Any) -> str:
     app = fresh()
     app.answers(function)

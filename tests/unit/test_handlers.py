@@ -18,6 +18,7 @@ from whence import (
     App,
     DecisionModel,
     ReadModel,
+    Rejected,
     command,
     decide,
     event,
@@ -216,12 +217,37 @@ def test_a_handler_of_the_wrong_kind_names_both_places() -> None:
 
 def test_an_annotation_that_names_nothing_is_refused() -> None:
     with pytest.raises(
-        WiringError, match=f"^the @evolve at {HERE} is annotated with 'Missing', unknown there"
+        WiringError,
+        match=f"^the @evolve at {HERE} is annotated with 'Missing', unknown there: define",
     ):
 
         class Account(Aggregate):
             @evolve  # pyright: ignore
             def _(self, event: "Missing") -> None: ...  # type: ignore  # noqa: F821
+
+
+def test_a_fold_that_refuses_is_refused() -> None:
+    with pytest.raises(
+        WiringError, match=f"^the @evolve at {HERE} uses Rejected, but it refuses nothing"
+    ):
+
+        class Account(Aggregate):
+            @evolve
+            def _(self, event: Opened) -> None:
+                raise Rejected("too late")
+
+
+def test_a_fold_may_fail_and_a_decision_refuse() -> None:
+    class Account(Aggregate):
+        @decide
+        def one(self, command: Open) -> Iterator[object]:
+            raise Rejected("no")
+
+        @evolve
+        def _(self, event: Opened) -> None:
+            raise ValueError("a bug")
+
+    assert collect(Account, "evolve", "event").keys() == {Opened}
 
 
 def test_an_async_handler_is_refused() -> None:

@@ -48,7 +48,10 @@ async def tail(
         async with session.events() as store:
             if after is None:
                 after = await store.head()
-                print_records(session.output, await _latest(store, query, after, lines))
+                latest = await _latest(store, query, after, lines)
+                print_records(session.output, latest)
+                if not (latest or follow or session.output.json):
+                    session.output.note("nothing found")
             after = await _print_after(store, query, after, session.output)
             while follow and not reader_is_gone():
                 await store.wait(after, _LOOK)
