@@ -125,9 +125,10 @@ def _words(folder: Path) -> Iterator[bytes]:
         except GeneratorExit:
             process.kill()
             raise
-        if process.wait():
+        if code := process.wait():
             complaints.seek(0)
-            raise NoHistory(f"{folder}: {complaints.read().decode(errors='replace').strip()}")
+            said = complaints.read().decode(errors="replace").strip()
+            raise NoHistory(f"{folder}: {said or f'git ended with {code} and said nothing'}")
 
 
 def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

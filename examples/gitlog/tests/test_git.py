@@ -276,6 +276,19 @@ def test_a_damaged_repository_says_what_git_says(repository: GitRepository) -> N
         list(open_source(repository.folder).commits("pond"))
 
 
+def test_a_git_that_is_killed_is_no_end_of_the_history(
+    repository: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.commit("one")
+    source = open_source(repository.folder)
+    program = tmp_path / "git"
+    program.write_text("#!/bin/sh\ncase $* in *log*) kill -9 $$;; *) echo 1;; esac\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoHistory, match=r"pond: git ended with -9 and said nothing"):
+        list(source.commits("pond"))
+
+
 def test_reading_may_stop_at_any_commit(repository: GitRepository) -> None:
     for n in range(3):
         repository.commit(f"number {n}")
