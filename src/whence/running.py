@@ -1,7 +1,6 @@
 """What an application needs while it is open: its store, its bus, its read side."""
 
 import asyncio
-import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -23,6 +22,7 @@ from whence.pipeline import (
     validation,
 )
 from whence.places import Places
+from whence.processes import this_process
 from whence.readside import ReadSide
 from whence.recording import Recorder
 from whence.repository import Repository
@@ -50,7 +50,7 @@ class Running:
         verify_every: float | None,
         app: object,
     ) -> None:
-        self._process = os.getpid()
+        self._process = this_process()
         self.loop: asyncio.AbstractEventLoop | None = None
         """The event loop that has started it: whoever waits here for others waits in this one."""
         self.backend = backend(store) if isinstance(store, str) else given(store)
@@ -78,7 +78,7 @@ class Running:
     @property
     def here(self) -> bool:
         """Whether this process has started it: its threads do not come with a fork."""
-        return self._process == os.getpid()
+        return self._process == this_process()
 
     async def start(self) -> None:
         """Open the store and start delivering; all of it, or nothing."""

@@ -15,10 +15,8 @@ from whence.backends.sqlite.file import File
 from whence.backends.sqlite.statements import SQL
 from whence.backends.sqlite.threads import Counter, Pace, Ticket, answer
 
-_SWIFT = 0.001
-"""Seconds. No event loop does by itself what takes longer on average."""
-_TURN = 0.002
-"""Seconds. An event loop that looks by itself serves the others after that."""
+_SWIFT = 0.002
+"""Seconds. No event loop does by itself what takes longer on average, nor more at a time."""
 _LATE = 0.005
 """Seconds. Answers do not wait longer for those that travel with them."""
 
@@ -55,7 +53,7 @@ class Readers:
         if not small or not self._pace.swift or not self._turn.acquire(blocking=False):
             return 0
         try:
-            return 0 if self.counter.closed else self._own.look(small, _TURN)
+            return 0 if self.counter.closed else self._own.look(small, _SWIFT)
         finally:
             self._turn.release()
 

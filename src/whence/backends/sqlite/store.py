@@ -18,6 +18,7 @@ from whence.backends.sqlite.watcher import Watcher
 from whence.backends.sqlite.writer import Writer
 from whence.errors import StoreError
 from whence.finishing import finished
+from whence.processes import this_process
 from whence.store import Commit, EventQuery, Outcome, Page, check_read
 
 Result = TypeVar("Result")
@@ -61,7 +62,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what waits and let go of the file. In a fork there is nothing to let go of."""
-        if self._open is not None and self._process == os.getpid():
+        if self._open is not None and self._process == this_process():
             self._open = None
             await finished(self._let_go())
 
@@ -126,7 +127,7 @@ class SqliteStore:
     def _parts(self) -> _Parts:
         if self._open is None:
             raise StoreError(f"{self.path} is not open: use `async with SqliteStore(path)`")
-        if self._process != os.getpid():
+        if self._process != this_process():
             raise forked(self.path)
         return self._open
 
@@ -148,4 +149,4 @@ class SqliteStore:
                     raise translated(error, self.path) from error
                 undoing.callback(writer.close)
                 self._closing = undoing.pop_all()
-            self._process, self._open = os.getpid(), (writer, readers, watcher)
+            self._process, self._open = this_process(), (writer, readers, watcher)
