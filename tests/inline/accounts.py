@@ -1,29 +1,17 @@
 """Accounts whose balances are inline: a small domain, and what is needed to look at it."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any
 
-from whence import Aggregate, App, Index, ReadModel, command, decide, event, evolve
+from whence import App, Index, ReadModel, event, evolve
 from whence.envelope import NewEvent
 
+from ..accounts import Account, Closed, Deposited, Opened
 from ..applications import append as append
 from ..applications import caught_up as caught_up
 from ..applications import folded, subscription
 from ..applications import new as new
 from ..applications import status as status
-
-
-@event
-class Opened:
-    account_id: str
-    owner: str
-
-
-@event
-class Deposited:
-    account_id: str
-    amount: int
 
 
 @event
@@ -33,63 +21,6 @@ class Moved:
     source: str
     target: str
     amount: int
-
-
-@event
-class Closed:
-    account_id: str
-
-
-@event
-class Noted:
-    """Nobody folds it."""
-
-    account_id: str
-
-
-@command
-class Open:
-    account_id: str
-    owner: str
-
-
-@command
-class Deposit:
-    account_id: str
-    amount: int
-    times: int = 1
-
-
-@command
-class Close:
-    account_id: str
-
-
-@command
-class Note:
-    account_id: str
-
-
-class Account(Aggregate):
-    @decide
-    def open(self, command: Open) -> Iterator[object]:
-        yield Opened(self.id, command.owner)
-
-    @decide
-    def deposit(self, command: Deposit) -> Iterator[object]:
-        for _ in range(command.times):
-            yield Deposited(self.id, command.amount)
-
-    @decide
-    def close(self, command: Close) -> Iterator[object]:
-        yield Closed(self.id)
-
-    @decide
-    def note(self, command: Note) -> Iterator[object]:
-        yield Noted(self.id)
-
-    @evolve
-    def _(self, event: Opened | Deposited | Closed | Noted) -> None: ...
 
 
 class Balance(ReadModel, kind="inline", revision=1, attempts=0):

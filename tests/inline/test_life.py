@@ -15,10 +15,9 @@ from whence import App
 from whence.building import Progress
 from whence.store import PAGE_EVENTS
 
+from ..accounts import Account, Deposit
 from .accounts import (
-    Account,
     Balance,
-    Deposit,
     Doubled,
     append,
     bank,

@@ -11,6 +11,7 @@ from typing import Any
 from tests.faults import dying
 from whence import App
 
+from ..accounts import Account, Deposit
 from . import accounts
 
 MODELS: dict[str, tuple[Any, ...]] = {
@@ -21,14 +22,14 @@ MODELS: dict[str, tuple[Any, ...]] = {
 
 
 async def work(options: dict[str, Any]) -> None:
-    app = App("bank", accounts.Account, *MODELS[options["model"]], store=options["url"])
+    app = App("bank", Account, *MODELS[options["model"]], store=options["url"])
     async with app:
         print("ready", flush=True)
         if die := options.get("die"):
             dying.install(*die)
         for n in range(options["commands"]):
             account = f"A{n % 7}"
-            await app.send(accounts.Deposit(account, 1, times=1 + n % 2))
+            await app.send(Deposit(account, 1, times=1 + n % 2))
             print(n, flush=True)
 
 

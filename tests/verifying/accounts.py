@@ -2,28 +2,12 @@
 # pyright: reportUnusedFunction=false
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from whence import Aggregate, App, Index, ReadModel, command, decide, event, evolve
 
-
-@event
-class Opened:
-    account_id: str
-    owner: str
-
-
-@event
-class Deposited:
-    account_id: str
-    amount: int
-    at: datetime
-
-
-@event
-class Closed:
-    account_id: str
+from ..accounts import Account, Close, Closed, Deposit, Deposited, Open, Opened
 
 
 @event
@@ -34,49 +18,11 @@ class Moved:
 
 
 @command
-class Open:
-    account_id: str
-    owner: str
-
-
-@command
-class Deposit:
-    account_id: str
-    amount: int
-
-
-@command
-class Close:
-    account_id: str
-
-
-@command
 class Move:
     transfer_id: str
     source: str
     target: str
     amount: int
-
-
-class Account(Aggregate):
-    opened = False
-
-    @decide
-    def open(self, command: Open) -> Iterator[Opened]:
-        yield Opened(command.account_id, command.owner)
-
-    @decide
-    def deposit(self, command: Deposit) -> Iterator[Deposited]:
-        moment = datetime(2026, 1, 1, tzinfo=UTC)
-        yield Deposited(command.account_id, command.amount, moment)
-
-    @decide
-    def close(self, command: Close) -> Iterator[Closed]:
-        yield Closed(command.account_id)
-
-    @evolve
-    def _(self, event: Opened) -> None:
-        self.opened = True
 
 
 class Transfer(Aggregate):
@@ -89,6 +35,9 @@ class Transfer(Aggregate):
     @evolve
     def _(self, event: Moved) -> None:
         self.done = True
+
+
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Balance(ReadModel):
@@ -105,7 +54,7 @@ class Balance(ReadModel):
     @evolve
     def _(self, event: Deposited) -> None:
         self.balance += event.amount
-        self.last = event.at
+        self.last = FIRST + timedelta(days=event.amount)
 
     @evolve(key="between")
     def _(self, event: Moved) -> None:

@@ -11,7 +11,8 @@ from whence.errors import WiringError
 from whence.subscribers import Build, Finished
 from whence.walking import Walk
 
-from .accounts import Balance, Deposit, Open, app, fill
+from ..accounts import Deposit, Open
+from .accounts import Balance, app, fill
 
 
 async def test_a_rebuild_while_everything_goes_on(accounts: App) -> None:

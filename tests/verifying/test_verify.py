@@ -11,7 +11,8 @@ from whence.errors import StoreError
 from whence.store import ALL
 from whence.verifying import Difference, Verified
 
-from .accounts import Balance, Close, Deposit, Move, Open, app, fill
+from ..accounts import Close, Deposit, Open
+from .accounts import Balance, Move, app, fill
 
 
 async def by_hand(app: App, statement: str, **values: Any) -> None:
