@@ -191,6 +191,19 @@ def test_a_field_that_is_not_given_when_one_is_made_is_kept() -> None:
     assert form(Counted).decode(form(Counted).keep(counted)) == counted
 
 
+def test_such_a_field_is_looked_at_like_any_other() -> None:
+    @dataclass
+    class Noted:
+        name: str
+        pages: int = field(init=False, default=0)
+
+    event(Noted)
+    noted = Noted("n")
+    noted.pages = "many"  # type: ignore[assignment]  # pyright: ignore
+    with pytest.raises(Unstorable, match=r"Expected `int`, got `str` - at `\$\.pages`"):
+        form(Noted).keep(noted)
+
+
 def test_fields_may_be_called_otherwise_in_json() -> None:
     @event
     class Renamed(msgspec.Struct, rename="camel", tag=True, omit_defaults=True):
