@@ -221,6 +221,14 @@ async def test_who_and_why_are_stored_beside_the_events(app: App) -> None:
     assert second.about == {"command": "Ring"}
 
 
+@pytest.mark.parametrize("name", ["", "x" * 600, "a\0b", "\N{GRINNING FACE}"])
+async def test_whoever_sends_may_be_called_anything(app: App, name: str) -> None:
+    async with app:
+        await app.send(Ring("B1"), by=name)
+        (past,) = [past async for past in app.history(Bell, "B1").events()]
+    assert past.about["by"] == name
+
+
 async def test_an_event_that_would_not_come_back_is_not_stored() -> None:
     @event
     class Weighed:
