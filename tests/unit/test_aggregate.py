@@ -4,6 +4,7 @@ import dis
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
@@ -353,6 +354,16 @@ def test_state_is_what_is_assigned_in_the_class() -> None:
         "numbers", "table", "seen", "note", "pair", "name", "_secret",
     }  # fmt: skip
     assert set(state_of(Rich("R1"))) == set(defaults(Rich))
+
+
+def test_a_class_within_is_no_state() -> None:
+    class Order(Aggregate):
+        class Kind(Enum):
+            LARGE = "large"
+
+        kind = Kind.LARGE
+
+    assert defaults(Order) == {"kind": Order.Kind.LARGE}
 
 
 def test_state_that_can_change_in_place_is_not_shared() -> None:
