@@ -58,7 +58,12 @@ class Walk:
         await self._ownership.changed(self._follower.name, self.share.epochs, timeout)
 
     async def pages(self) -> AsyncGenerator[Page]:
-        """Every page from here to the head, each after it was handled; none if slices change."""
+        """Every page from here to the head, each after it was handled.
+
+        They end when its slices change, and there are none while it has none.
+        """
+        if not self.share.marks:
+            return
         follower = self._follower
         log = self._store.read(follower.query, after=self.position)
         together = _together(log, follower.at_once)

@@ -29,8 +29,11 @@ app = App("bank", Account, Balance, Deposits)
 
 
 @pytest.fixture
-def both(account: Terminal, store_url: str, monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """The bank with a projection, whose read models are up to date in each kind of database."""
+def both(store_url: str, account: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """The bank with a projection, whose read models are up to date in each kind of database.
+
+    That is made first: a terminal has temporary files of its own.
+    """
     save(account.folder, "both.py", BOTH)
     monkeypatch.setenv("WHENCE_APP", "both:app")
     monkeypatch.setenv("WHENCE_READ", store_url)

@@ -126,6 +126,21 @@ async def test_a_table_that_was_dropped_by_hand_is_filled_again(read_url: str, s
             assert await found(app, table) == before != []
 
 
+async def test_a_projection_is_filled_again_by_whoever_owns_its_slices(
+    read_url: str, store: str
+) -> None:
+    """At first that is not the process that begins the rebuild."""
+    async with (
+        counters(read_url, Sums, store=store) as app,
+        counters(read_url, Sums, store=store, projecting=False) as other,
+    ):
+        await append(app, *(counted(key, n) for n in range(9) for key in "AB"))
+        await caught_up(app)
+        before = await found(app, "sums")
+        await other.projections.rebuild(Sums)
+        assert await found(other, "sums") == before != []
+
+
 def _run(connection: Connection, statement: TextClause) -> None:
     connection.execute(statement)
 
