@@ -71,9 +71,10 @@ async def test_who_gives_up_while_it_closes_leaves_nothing_open(app: App, tmp_pa
         closing = asyncio.create_task(app.__aexit__(None, None, None))
         for _ in range(turns):
             await asyncio.sleep(0)
-        closing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await closing
+        if closing.cancel():  # a quick one is closed by then
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+        assert turns > 1 or closing.cancelled()
         assert left_open(tmp_path) == []
 
 
