@@ -107,6 +107,13 @@ def fails(check: Callable[[], object]) -> str:
     return str(caught.value)
 
 
+def test_an_outcome_shows_what_it_is() -> None:
+    assert repr(opened.when(Deposit("A1", 5))) == f"<Outcome: {[Deposited('A1', 5)]}>"
+    assert repr(given(Account).when(Deposit("A1", 5))) == (
+        "<Outcome: Rejected('There is no such account')>"
+    )
+
+
 def test_events_in_their_order_pass() -> None:
     opened.when(Deposit("A1", 5)).then(Deposited("A1", 5))
     given(Account).when(Open("A1")).then(Opened("A1"))

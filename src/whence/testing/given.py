@@ -150,6 +150,9 @@ class Outcome:
     def __init__(self, after: Given, events: list[object], refusal: Refused | None) -> None:
         self._after, self.events, self.refusal = after, events, refusal
 
+    def __repr__(self) -> str:
+        return f"<Outcome: {self.refusal!r}>" if self.refusal else f"<Outcome: {self.events}>"
+
     def then(self, *expected: object) -> "Outcome":
         """Exactly these events happened, in this order; none: nothing happened."""
         if self.refusal is not None:
