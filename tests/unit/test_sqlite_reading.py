@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -157,7 +158,11 @@ async def test_an_event_knows_where_its_stream_begins(tmp_path: Path) -> None:
 
 async def test_each_look_is_taken_once(tmp_path: Path) -> None:
     looks: list[int] = []
+
+    def look(number: int, _: sqlite3.Connection) -> None:
+        looks.append(number)
+
     async with SqliteStore(tmp_path / "events.db") as store:
         for number in range(50):
-            await store.query(lambda _, number=number: looks.append(number))
+            await store.query(partial(look, number))
     assert looks == [*range(50)]
