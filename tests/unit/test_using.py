@@ -1,10 +1,12 @@
 """`App.using`: the same application elsewhere, and what is added to it stays there."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from whence import App, Receipt, WhenceError, command
+from whence.errors import WiringError
 from whence.pipeline import Handle
 from whence.sending import Context
 
@@ -64,3 +66,9 @@ async def test_a_decision_that_is_added_to_it_stays_with_it(app: App) -> None:
         await other.send(Muffle("B1"))
         with pytest.raises(WhenceError, match="no handler"):
             await app.send(Muffle("B1"))
+
+
+async def test_a_path_is_no_store(app: App) -> None:
+    elsewhere = app.using(store=Path("bells.db"))  # type: ignore[arg-type]  # pyright: ignore
+    with pytest.raises(WiringError, match=r"Path\('bells.db'\) is no store: write a URL, as in"):
+        await elsewhere.__aenter__()

@@ -93,7 +93,12 @@ def _check_name(url: str) -> None:
 
 
 def given(store: EventStore) -> Backend:
-    """A store that somebody else opens and closes, as a backend."""
+    """A store that somebody else opens and closes, as a backend.
+
+    Raises `WiringError` for what is none, such as a `Path`.
+    """
+    if not hasattr(store, "append"):
+        raise WiringError(f"{store!r} is no store: write a URL, as in sqlite:///bank.db")
     return Backend("", store, None, "sqlite://")
 
 
