@@ -87,10 +87,11 @@ class Scratch(Generic[R]):
         """Forget everything."""
         await self._database.close()
 
-    @property
     def parked(self) -> Sequence[Parked]:
-        """What is left out."""
-        return self._parking.added
+        """What has been left out since this was asked last."""
+        parked = [*self._parking.added]
+        self._parking.added.clear()  # what waits under a busy key would become ever more
+        return parked
 
     def carefully(self) -> "Scratch[R]":
         """Another one, which is careful."""

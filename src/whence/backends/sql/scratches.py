@@ -173,7 +173,7 @@ class Scratches:
         except BaseException:
             await scratch.close()
             raise
-        self._tell(scratch.name, scratch.parked)
+        self._tell(scratch.name, scratch.parked())
         return scratch
 
     async def _forget(self) -> None:
