@@ -4,7 +4,6 @@ Each column takes its time, and so does each statement: whoever loads an aggrega
 """
 
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from whence.backends.sqlite import selecting
@@ -52,7 +51,7 @@ class StreamScan:
             before = version_at(connection, self.stream, self.after) if self.after else 0
         most = _MOST if self.limit is None else min(self.limit, _MOST)
         cursor = connection.execute(SQL["stretch"], (self.stream, before + 1, most))
-        rows, cut = fetch(cursor, most, _size)
+        rows, cut = fetch(cursor, most, large=2)
         if rows and _version(connection, rows[-1]) != before + len(rows):
             return self._page_with_versions(connection)
         events = Stretch(self.stream, before + 1, rows)
@@ -68,10 +67,6 @@ class StreamScan:
     def _page_with_versions(self, connection: sqlite3.Connection) -> tuple[Page, bool]:
         """Somebody has deleted events by hand: the versions cannot be counted."""
         return selecting.page(connection, Scan(self.query, self.after, limit=self.limit))
-
-
-def _size(rows: Sequence[_Row]) -> int:
-    return sum([len(row[2]) for row in rows])
 
 
 def _version(connection: sqlite3.Connection, row: _Row) -> int:
