@@ -7,7 +7,7 @@ import msgspec
 from whence.clock import Clock
 from whence.codec import Codec
 from whence.envelope import NewEvent, to_micros
-from whence.errors import Conflict, Invalid, StoreError, Unknown
+from whence.errors import Conflict, Invalid, StoreError, Unknown, Unstorable
 from whence.sending import Context, Receipt, find_receipt
 from whence.store import Appended, Commit, EventQuery, EventStore
 
@@ -50,7 +50,10 @@ class Recorder:
             commit = Commit(context.id, events, expected, unless, after)
         except ValueError as error:
             raise Invalid(context.name, {"message": str(error)}) from error
-        outcome = (await self._store.append((commit,)))[0]
+        try:
+            outcome = (await self._store.append((commit,)))[0]
+        except ValueError as error:  # larger than the database can keep
+            raise Unstorable(f"what {context.name} leads to cannot be stored: {error}") from error
         if isinstance(outcome, Appended) and not outcome.duplicate:
             return _receipt(commit, outcome)
         return await self._unusual(outcome, context)

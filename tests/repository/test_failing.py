@@ -1,13 +1,15 @@
 """What fails leaves nothing behind, and what cannot be read is named."""
 
 import asyncio
+import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from whence import App
-from whence.errors import StoreError, Undecodable, UnknownType
+from whence.backends.sqlite import SqliteStore
+from whence.errors import StoreError, Undecodable, UnknownType, Unstorable
 from whence.testing.conformance.words import commit
 from whence.testing.conformance.words import event as new_event
 
@@ -51,6 +53,16 @@ async def test_a_store_that_fails_leaves_nothing_behind() -> None:
         with pytest.raises(StoreError, match="the disk is gone"):
             await app.send(Add("S1", ("b",)))
         assert (await app.send(Add("S1", ("b",)))).versions == {"stock-S1": 2}
+
+
+async def test_what_is_too_large_for_the_store_is_refused_in_our_words(tmp_path: Path) -> None:
+    async with shop(f"sqlite:///{tmp_path / 'shop.db'}") as app:
+        store = app.running.store
+        assert isinstance(store, SqliteStore)
+        await store.execute(lambda c: c.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000))
+        with pytest.raises(Unstorable, match=r"what Add leads to cannot be stored: .* too big"):
+            await app.send(Add("S1", ("x" * 200_000,)))
+        assert (await app.send(Add("S1", ("b",)))).versions == {"stock-S1": 1}
 
 
 async def test_a_cancelled_command_leaves_nothing_behind_but_perhaps_its_events() -> None:
