@@ -124,6 +124,21 @@ async def test_what_was_asked_before_is_answered(tmp_path: Path) -> None:
         assert await again.head() == 50
 
 
+async def test_what_waits_for_its_turn_in_the_event_loop_is_answered_when_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(tmp_path / "events.db")
+    await store.open()
+    await append(store, event("a", "s"))
+    for _ in range(50):
+        await store.head()
+    monkeypatch.setattr("whence.backends.sqlite.readers._SWIFT", 0)  # one look in each turn
+    heads = [asyncio.create_task(store.head()) for _ in range(50)]
+    await asyncio.sleep(0)
+    await store.close()
+    assert await asyncio.wait_for(asyncio.gather(*heads), 20) == [1] * 50
+
+
 async def test_who_comes_too_late_is_told(tmp_path: Path) -> None:
     """As one does who had the parts of the store in hand when another thread closed it."""
     path = tmp_path / "events.db"

@@ -84,12 +84,13 @@ class _Reader:
         begun = now = time.perf_counter()
         done = 0
         for ticket in tickets:
-            if not ticket.future.cancelled():
-                self._answer(ticket)
+            done += 1
+            if ticket.future.cancelled():
+                continue
+            self._answer(ticket)
             before, now = now, time.perf_counter()
             if ticket.small:
                 self._pace.took(now - before)
-            done += 1
             if now - begun > most:
                 break
         self._end()

@@ -63,11 +63,11 @@ class SqliteStore:
     async def close(self) -> None:
         """Finish what waits and let go of the file. In a fork there is nothing to let go of."""
         if self._open is not None and self._process == this_process():
-            self._open = None
-            await finished(self._let_go())
+            (_, readers, _), self._open = self._open, None
+            await finished(self._let_go(readers))
 
-    async def _let_go(self) -> None:
-        await asyncio.sleep(0)  # what this iteration of the loop has brought is on its way
+    async def _let_go(self, readers: Readers) -> None:
+        await readers.counter.hand_over()  # by then appends are on their way, too
         await asyncio.to_thread(self._closing.close)
 
     async def append(self, commits: Sequence[Commit]) -> list[Outcome]:

@@ -88,6 +88,14 @@ class Counter(Generic[Job]):
         desk.tickets.append(Ticket(job, future, small, size))
         return future
 
+    async def hand_over(self) -> None:
+        """All that this event loop has brought goes to the threads."""
+        await asyncio.sleep(0)
+        desk = self._own.desk
+        if desk.loop is asyncio.get_running_loop() and desk.tickets:
+            tickets, desk.tickets = desk.tickets, []
+            self._queue(tickets)
+
     def close(self) -> None:
         """No more jobs: the threads stop when they have finished what waits."""
         with self._door:
@@ -96,12 +104,17 @@ class Counter(Generic[Job]):
 
     def _flush(self, desk: _Desk[Job]) -> None:
         tickets, desk.tickets = desk.tickets, []
+        if not tickets:
+            return  # they have been handed over
         if done := self._at_once(tickets):
             _resolve(tickets[:done])
             if desk.loop is not None and done < len(tickets):
                 desk.tickets = tickets[done:]
                 desk.loop.call_soon(self._flush, desk)  # others have their turn in between
-            return
+        else:
+            self._queue(tickets)
+
+    def _queue(self, tickets: Sequence[Ticket[Job]]) -> None:
         with self._door:
             if not self.closed:
                 self.queue.put(tickets)
