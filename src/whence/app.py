@@ -16,10 +16,10 @@ from whence.config import Setting, settings
 from whence.decisions import Decides, Decision
 from whence.elsewhere import RowStore
 from whence.errors import WhenceError, WiringError
-from whence.finishing import finished
 from whence.pipeline import Authorize, Step
 from whence.store import EventStore
 from whence.sync import SyncApp
+from whence.tasks import finished
 from whence.verbs import Verbs
 from whence.wiring import Part, Wiring
 

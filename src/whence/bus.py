@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
 
-from whence.codec import Codec
 from whence.errors import WiringError
 from whence.messages import place
 from whence.pipeline import Handle, Pipeline
@@ -14,7 +13,6 @@ from whence.sending import Context, Receipt
 class Bus:
     """Sends each command to the one handler of its type."""
 
-    commands: Codec
     pipeline: Pipeline
     _handlers: dict[type, tuple[Handle, str]] = field(
         default_factory=dict[type, tuple[Handle, str]]
@@ -31,7 +29,6 @@ class Bus:
                 f"{place(command)} has two handlers, at {self._handlers[command][1]} and at"
                 f" {where}: a command has exactly one. Remove one"
             )
-        self.commands.form(command)
         self._handlers[command] = (handle, where)
 
     def start(self) -> None:

@@ -183,7 +183,7 @@ def _told(error: Exception) -> str:
 
 
 def _name(hint: Any) -> str:
-    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
+    return hint.__name__ if isinstance(hint, type) else str(hint)
 
 
 def _values_of(names: list[str]) -> Callable[[object], Iterable[object]]:

@@ -11,6 +11,7 @@ from whence.bus import Bus
 from whence.checking import ContinuousCheck
 from whence.clock import Clock
 from whence.deciding import Decisions
+from whence.forks import this_process
 from whence.pipeline import (
     Authorization,
     Authorize,
@@ -22,7 +23,6 @@ from whence.pipeline import (
     validation,
 )
 from whence.places import Places
-from whence.processes import this_process
 from whence.readside import ReadSide
 from whence.recording import Recorder
 from whence.repository import Repository
@@ -60,7 +60,7 @@ class Running:
         self.repository = Repository(
             self.store, wiring.events, recorder, self.backend.snapshots, cached
         )
-        self.bus = Bus(wiring.commands, self._pipeline(authorize, steps))
+        self.bus = Bus(self._pipeline(authorize, steps))
         self.decisions = Decisions(self.store, wiring.events, recorder, self.repository)
         self._route(wiring)
         wiring.check(self.bus.handled)

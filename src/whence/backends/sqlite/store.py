@@ -17,9 +17,9 @@ from whence.backends.sqlite.readers import Readers
 from whence.backends.sqlite.watcher import Watcher
 from whence.backends.sqlite.writer import Writer
 from whence.errors import StoreError
-from whence.finishing import finished
-from whence.processes import this_process
+from whence.forks import this_process
 from whence.store import Commit, EventQuery, Outcome, Page, check_read
+from whence.tasks import finished
 
 Result = TypeVar("Result")
 _Parts = tuple[Writer, Readers, Watcher]
