@@ -144,13 +144,14 @@ async def test_who_comes_too_late_is_told(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     writer, readers = Writer(prepare(path), lambda head: None), Readers(prepare(path), 1)
     for _ in range(50):  # after that they are known to be quick, and done in the event loop
-        await writer.counter.submit([happened("s")], small=True)
+        await writer.counter.submit([happened("s")])
         await readers.counter.submit(selecting.head, small=True)
     writer.close()
     readers.close()
     for small in (True, False):
+        commits = [happened("s")] * (1 if small else 20)
         with pytest.raises(StoreError, match=f"{path} was closed: nothing was done"):
-            await asyncio.wait_for(writer.counter.submit([happened("s")], small=small), 10)
+            await asyncio.wait_for(writer.counter.submit(commits), 10)
         with pytest.raises(StoreError, match=f"{path} was closed: nothing was done"):
             await asyncio.wait_for(readers.counter.submit(selecting.head, small=small), 10)
     async with SqliteStore(path) as store:

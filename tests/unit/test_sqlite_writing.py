@@ -2,16 +2,27 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from whence.backends.sqlite import SqliteStore
+from whence.backends.sqlite import SqliteStore, writer
 from whence.backends.sqlite.appending import Appender
-from whence.store import ALL, Commit, Outcome
-from whence.testing.conformance.words import append, event, happened, outcome, stored, types
+from whence.backends.sqlite.schema import prepare
+from whence.store import ALL, Appended, Commit, Outcome
+from whence.testing.conformance.words import (
+    append,
+    commit,
+    event,
+    happened,
+    outcome,
+    stored,
+    types,
+)
 
 from .bells import Ring, bells
 
@@ -70,3 +81,63 @@ async def test_a_command_that_failed_too_late_is_no_duplicate(tmp_path: Path) ->
         first = await app.send(Ring("B1"))
         assert (first.versions, first.duplicate) == ({"bell-B1": 1}, False)
         assert (await app.send(Ring("B1"))).versions == {"bell-B1": 2}
+
+
+LITTLE = [
+    ("ten calls", [[happened("s")] for _ in range(10)]),
+    ("ten events", [[happened("s", 10)]]),
+    ("a call of several commits", [[happened("s", 3), happened("t", 3)], [happened("t")]]),
+]
+MUCH = [
+    ("eleven calls", [[happened("s")] for _ in range(11)]),
+    ("eleven events", [[happened("s", 11)]]),
+    ("a large event", [[commit(event(data=bytes(100_001)))]]),
+]
+
+
+@pytest.mark.parametrize(
+    ("calls", "in_the_loop"),
+    [pytest.param(calls, True, id=what) for what, calls in LITTLE]
+    + [pytest.param(calls, False, id=what) for what, calls in MUCH],
+)
+async def test_an_event_loop_writes_by_itself_what_is_little(
+    swift: Path, calls: Sequence[Sequence[Commit]], in_the_loop: bool
+) -> None:
+    threads: list[int] = []
+    file = prepare(swift)
+    writing = writer.Writer(file, lambda head: threads.append(threading.get_ident()))
+    try:
+        for _ in range(30):  # until it knows that the disk is swift
+            await writing.counter.submit([happened("s")])
+        threads.clear()
+        await asyncio.gather(*[writing.counter.submit(call, size=_size(call)) for call in calls])
+    finally:
+        writing.close()
+    assert [thread == threading.get_ident() for thread in threads] == [in_the_loop]
+
+
+async def test_who_comes_in_the_turn_of_a_mistake_is_not_harmed(swift: Path) -> None:
+    """What is little is written in the event loop, and by the thread if that does not work."""
+    too_large = event("large", "s", data=bytes(50_001))
+    async with SqliteStore(swift) as store:
+        await store.execute(lambda c: c.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000))
+        for _ in range(30):
+            await append(store, event("before"))
+        good = happened("s"), happened("s", expected=1)
+        calls = [[good[0]], [commit(too_large)], [good[1]]]
+        first, mistake, last = await asyncio.gather(
+            *map(store.append, calls), return_exceptions=True
+        )
+        assert isinstance(mistake, ValueError)
+        assert [first, last] == [[Appended(31, {"s": 1})], [Appended(32, {"s": 2})]]
+
+
+@pytest.fixture
+def swift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where to keep a store whose disk takes no time."""
+    monkeypatch.setattr(writer, "time", SimpleNamespace(perf_counter=lambda: 0.0))
+    return tmp_path / "events.db"
+
+
+def _size(call: Sequence[Commit]) -> int:
+    return sum(len(event.data) for commit in call for event in commit.events)

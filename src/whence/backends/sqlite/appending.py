@@ -26,7 +26,7 @@ What it raises of its own refuses them.
 
 
 class Busy(Exception):
-    """Another process is writing, and the caller would not wait."""
+    """It would take a while, as when another process is writing, and the caller would not wait."""
 
 
 class Appender:

@@ -23,8 +23,6 @@ from whence.tasks import finished
 
 Result = TypeVar("Result")
 _Parts = tuple[Writer, Readers, Watcher]
-_FEW = 10
-"""Events. No event loop waits while more than this are written at once."""
 
 
 class SqliteStore:
@@ -75,9 +73,8 @@ class SqliteStore:
         if not commits:
             return []
         writer = self._parts[0]
-        small = len(commits) == 1 and len(commits[0].events) <= _FEW
         size = sum([len(e.data) + len(e.metadata) for commit in commits for e in commit.events])
-        outcomes: list[Outcome] = await writer.counter.submit(commits, small=small, size=size)
+        outcomes: list[Outcome] = await writer.counter.submit(commits, size=size)
         return outcomes
 
     async def read(

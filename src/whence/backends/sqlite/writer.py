@@ -1,8 +1,8 @@
 """The one connection that writes: whatever waits goes into one transaction.
 
-A thread does the work. Only a small append that comes alone, while nothing else is being written
-and the disk is swift, is done in the event loop itself: two changes of threads would take about
-as long as the disk does.
+A thread does the work. Only the little that comes in one turn of an event loop, while nothing else
+is being written and the disk is swift, is written in the event loop itself: two changes of threads
+would take about as long as the disk does.
 """
 
 import sqlite3
@@ -24,6 +24,8 @@ _MOST_COMMITS = 1_000
 _MOST_BYTES = 16_000_000
 _SWIFT = 0.002
 """Seconds. The event loop does not wait for a disk that takes longer on average."""
+_FEW, _LIGHT = 10, 100_000
+"""Events, and bytes. No event loop waits while more than this is written at once."""
 _LEFT_BEHIND = (
     sqlite3.SQLITE_IOERR_FSYNC,
     sqlite3.SQLITE_IOERR_DIR_FSYNC,
@@ -98,9 +100,7 @@ class Writer:
 
     def _at_once(self, tickets: Sequence[Ticket[Job]]) -> int:
         """Append in the event loop, if it does not have to wait long for it."""
-        if len(tickets) > 1 or not tickets[0].small:
-            return 0
-        if not self._pace.swift or not self.counter.queue.empty():
+        if not (self._pace.swift and self.counter.queue.empty() and _is_little(tickets)):
             return 0
         if not self._turn.acquire(blocking=False):
             return 0
@@ -112,7 +112,7 @@ class Writer:
             return 0
         finally:
             self._turn.release()
-        return 1
+        return len(tickets)
 
     def _append(self, tickets: Sequence[Ticket[Job]], *, patient: bool = True) -> None:
         begun = time.perf_counter()
@@ -125,9 +125,9 @@ class Writer:
         except Busy:
             raise
         except Exception as error:
-            self._failed(tickets, error)
+            self._failed(tickets, error, patient=patient)
             return
-        if len(commits) == 1:
+        if _is_little(tickets):
             self._pace.took(time.perf_counter() - begun)
         self._on_head(appender.head)
         done = 0
@@ -136,10 +136,12 @@ class Writer:
             ticket.answer = outcomes[done : done + number]
             done += number
 
-    def _failed(self, tickets: Sequence[Ticket[Job]], error: Exception) -> None:
+    def _failed(self, tickets: Sequence[Ticket[Job]], error: Exception, *, patient: bool) -> None:
         """Tell each caller what became of his commits."""
         mistake = isinstance(error, MISTAKES) or not isinstance(error, sqlite3.Error | StoreError)
         if mistake and len(tickets) > 1:  # nobody but the one who made it hears of it
+            if not patient:  # a transaction for each: no event loop may wait for that
+                raise Busy from error
             for ticket in tickets:
                 self._append([ticket])
         elif isinstance(error, sqlite3.Error) and not mistake and self._appender is not None:
@@ -198,3 +200,16 @@ class Writer:
             ticket.error = explained(error, self._file.path)
             if self._appender is not None and self._appender.stuck:
                 self._abandon()
+
+
+def _is_little(tickets: Sequence[Ticket[Job]]) -> bool:
+    """Whether an event loop may wait until all of ``tickets`` are written."""
+    events = size = 0
+    for ticket in tickets:
+        if callable(ticket.job):
+            return False
+        events += sum([len(commit.events) for commit in ticket.job])
+        size += ticket.size
+        if events > _FEW or size > _LIGHT:
+            return False
+    return True
