@@ -35,6 +35,7 @@ async def test_a_rebuild_while_everything_goes_on(accounts: App) -> None:
             n += 1
             await accounts.send(Open(f"B{n}", "busy"))
             await accounts.send(Deposit(f"A{n % 3}", 1))
+            await asyncio.sleep(0.01)  # faster than that, some databases would hardly catch up
 
     asking, telling = asyncio.create_task(ask()), asyncio.create_task(tell())
     for _ in range(3):
