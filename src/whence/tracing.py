@@ -20,7 +20,7 @@ from whence.aggregate import Aggregate
 from whence.columns import scalar_of, stripped
 from whence.decider import Behaviour
 from whence.decisions import Decision
-from whence.envelope import Recorded
+from whence.envelope import Recorded, id_of
 from whence.errors import WhenceError
 from whence.folds import NOTHING, Fold, Skipped, Step, Stuck, unstuck
 from whence.handlers import Handler
@@ -233,8 +233,7 @@ class Trace(Generic[R]):
         narrow = (
             [item for item in self.query.items if item.stream or item.tags] if self.query else []
         )
-        id = unread.stream.partition("-")[2]
-        known = unread.stream in self._touched or id == text_of(self.key)
+        known = unread.stream in self._touched or id_of(unread.stream) == text_of(self.key)
         return known or any(item.matches(unread) for item in narrow)
 
     def _checked(self, steps: list[Step]) -> list[Step]:

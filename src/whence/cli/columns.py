@@ -1,10 +1,11 @@
 """Read models, their columns and values, as they are said on a command line."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from whence.app import App
 from whence.cli.exits import UsageError
-from whence.cli.messages import unknown
+from whence.cli.messages import pairs, unknown
 from whence.errors import Invalid
 from whence.plain import from_outside
 from whence.readmodels import ReadModelSpec
@@ -28,3 +29,8 @@ def value_of(spec: ReadModelSpec[Any], name: str, text: Any) -> Any:
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise Invalid("the question", {name: "no column holds a number of this size"})
     return value
+
+
+def values_of(spec: ReadModelSpec[Any], said: Sequence[str]) -> dict[str, Any]:
+    """What ``name=value`` texts stand for in their columns. Raises `Invalid`."""
+    return {name: value_of(spec, name, text) for name, text in pairs(said).items()}

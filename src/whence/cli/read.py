@@ -8,9 +8,8 @@ from cyclopts import Parameter
 
 from whence.app import App
 from whence.cli.catching_up import catch_up
-from whence.cli.columns import model_named, value_of
+from whence.cli.columns import model_named, value_of, values_of
 from whence.cli.exits import UsageError
-from whence.cli.messages import pairs
 from whence.cli.output import Output
 from whence.cli.parameters import Count, Flag, Given, Many, OptionalCount, Ordered, Pair, Text
 from whence.cli.text import plural
@@ -159,7 +158,7 @@ async def _differences(
     output: Output,
 ) -> None:
     before, after = await _position(app, diff[0]), await _position(app, diff[1])
-    rows = app.read(spec.cls).where(**_values(spec, where))
+    rows = app.read(spec.cls).where(**values_of(spec, where))
     with _folding(spec, max(before, after), output) as progress:
         found = await rows.diff(before, after, progress)
     shown = found[:limit] if limit else found
@@ -207,9 +206,5 @@ async def _position(app: App, said: str) -> int:
 def _chosen(
     rows: Rows[Any], spec: ReadModelSpec[Any], where: Sequence[str], order: Sequence[str]
 ) -> Rows[Any]:
-    rows = rows.where(**_values(spec, where))
+    rows = rows.where(**values_of(spec, where))
     return rows.order_by(*order) if order else rows.order_by(spec.key)
-
-
-def _values(spec: ReadModelSpec[Any], where: Sequence[str]) -> dict[str, Any]:
-    return {name: value_of(spec, name, text) for name, text in pairs(where).items()}

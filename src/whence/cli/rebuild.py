@@ -8,9 +8,9 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from whence.app import App
-from whence.cli.columns import model_named, value_of
+from whence.cli.columns import model_named, value_of, values_of
 from whence.cli.exits import UsageError
-from whence.cli.messages import pairs, unknown
+from whence.cli.messages import unknown
 from whence.cli.output import Output
 from whence.cli.parameters import Flag, Given, Many
 from whence.cli.text import plural
@@ -110,7 +110,7 @@ async def _rows(
 ) -> dict[str, Any]:
     keys = [value_of(spec, spec.key, one) for one in key]
     if where:
-        chosen = {name: value_of(spec, name, text) for name, text in pairs(where).items()}
+        chosen = values_of(spec, where)
         keys += [getattr(row, spec.key) for row in await app.read(spec.cls).where(**chosen).all()]
     found = await app.verify(spec.cls, keys=keys, repair=True)
     if not output.json:

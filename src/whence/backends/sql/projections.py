@@ -70,7 +70,12 @@ class SqlProjection(SqlFollower):
 
     async def missing(self) -> Sequence[str]:
         """See `Subscriber.missing`."""
-        return await self.database.look(self._missing)
+
+        def missing(connection: Connection) -> list[str]:
+            there = self.database.checkpoints.load(connection, self.name)
+            return self._absent(connection) if there else []
+
+        return await self.database.look(missing)
 
     async def switch(self) -> bool:
         """See `Build.switch`: it is in its place as soon as it is where it was."""
@@ -109,13 +114,11 @@ class SqlProjection(SqlFollower):
         self._check_wanted(found)
         there = self.database.checkpoints.load(connection, self.name)
         fits = found is not None and found.shape == self.shape
-        if not fits or not there or self._missing(connection):
+        if not fits or not there or self._absent(connection):
             self.begin(connection)
 
-    def _missing(self, connection: Connection) -> list[str]:
-        """The tables that should be there and are not."""
-        if not self.database.checkpoints.load(connection, self.name):
-            return []
+    def _absent(self, connection: Connection) -> list[str]:
+        """The tables that are not there."""
         return [table.fullname for table in self.tables if not _is_there(connection, table)]
 
     def _check_wanted(self, found: Record | None) -> None:

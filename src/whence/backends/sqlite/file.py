@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from whence.errors import StoreError
+from whence.forks import this_process
 
 _PATIENCE = 30
 """Seconds that a reader waits, which it does only while somebody repairs or opens the file."""
@@ -68,7 +69,7 @@ def check_fork(path: Path) -> None:
 
     SQLite would believe there that the locks of the other process are its own.
     """
-    here, process = identity(path), os.getpid()
+    here, process = identity(path), this_process()
     if any(file == here and opener != process for file, opener, _ in tuple(_in_use)):
         raise forked(path)
 
@@ -82,11 +83,11 @@ class File:
 
     def opened(self) -> None:
         """It is in use here, until it is `closed`. See `check_fork`."""
-        _in_use.add((self._identity, os.getpid(), id(self)))
+        _in_use.add((self._identity, this_process(), id(self)))
 
     def closed(self) -> None:
         """It is no longer in use here."""
-        _in_use.discard((self._identity, os.getpid(), id(self)))
+        _in_use.discard((self._identity, this_process(), id(self)))
 
     def check(self) -> None:
         """Raise `StoreError` unless it still is what lies at its path."""

@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 
-from whence.backends.sqlite.file import size_of, wal_of
+from whence.backends.sqlite.file import real, size_of, wal_of
 from whence.backends.sqlite.schema import migrations
 from whence.backends.sqlite.store import SqliteStore
 from whence.errors import StoreError
@@ -29,7 +29,7 @@ async def examine(store: SqliteStore) -> list[Finding]:
 
 
 def _room(store: SqliteStore) -> Finding:
-    free = shutil.disk_usage(wal_of(store.path).parent).free
+    free = shutil.disk_usage(real(store.path).parent).free
     size = size_of(store.path) + size_of(wal_of(store.path))
     says = f"{size / 1e6:,.1f} MB in the file, {free / 1e6:,.0f} MB free on its disk"
     if free < _ROOM:
